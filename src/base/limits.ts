@@ -1,0 +1,79 @@
+/**
+ * Every bound of the gateway, in one place: value, unit, reason. What must hold between two of them is asserted at the end, so
+ * that changing one cannot silently break another.
+ */
+import assert from 'node:assert/strict';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+const TiB = 1024 * GiB;
+
+export const LIMITS = {
+  // --- names (S3 user guide: bucket naming rules, object key naming) ---
+  bucketNameBytesMin: 3,
+  bucketNameBytesMax: 63,
+  keyBytesMax: 1024,
+  bucketsMax: 10_000,
+
+  // --- objects (S3: Amazon S3 multipart upload limits) ---
+  objectBytesMax: 5 * TiB,
+  putBytesMax: 5 * GiB,
+  partBytesMin: 5 * MiB,
+  partBytesMax: 5 * GiB,
+  partsMax: 10_000,
+  userMetadataBytesMax: 2 * KiB,
+  tagsMax: 10,
+  tagKeyCharsMax: 128,
+  tagValueCharsMax: 256,
+  listPageMax: 1000,
+  deleteKeysMax: 1000,
+
+  // --- records and volumes ---
+  /** Payload of one record. Bigger objects are lists of extents; a range read verifies at most this much. */
+  extentBytes: 4 * MiB,
+  /** Payload of a manifest record: 20 bytes for each of the extents of a 5 TiB object, and its part table. */
+  manifestBytesMax: 64 * MiB,
+  /** Key and attributes of a record: 1,024 + 2 KiB of user metadata + headers, tags and checksums. */
+  recordAttributesBytesMax: 32 * KiB,
+  /** A volume is sealed when it grows past this. Small enough to compact in seconds, big enough for few files: 8 PB / 4 GiB = 2 M. */
+  volumeBytesMax: 4 * GiB,
+  /** Reads and writes need this much free space left for tombstones, index growth and compaction. */
+  reserveBytes: 256 * MiB,
+  /** On a small disk the reserve is this share of it. */
+  reserveShare: 0.05,
+
+  // --- group commit ---
+  /** Bytes of one group: a slow disk then holds at most two of them in memory per worker. */
+  groupBytesMax: 32 * MiB,
+  groupRecordsMax: 1024,
+  /** Bytes of writes that wait for a group; beyond it a writer waits before its body is read. */
+  writeQueueBytesMax: 128 * MiB,
+
+  // --- caches ---
+  cacheBytesMin: 32 * MiB,
+  /** Share of the machine's (or container's) memory that the caches of all workers may hold together. */
+  cacheMemoryShare: 0.25,
+  /** Objects above this are not worth caching whole in RAM: the page cache serves them. */
+  cacheEntryBytesMax: 4 * MiB,
+  openVolumesMax: 512,
+
+  // --- index ---
+  /** Virtual address space, not memory: 1 TiB holds six billion keys at 165 bytes. */
+  indexMapBytes: 1 * TiB,
+  indexReadersMax: 1022,
+
+  // --- time ---
+  uploadExpiryMs: 7 * 24 * 3600 * 1000,
+  /** Tombstones are remembered in the index this long, to order late writes; a write that waited longer is written again. */
+  graveTtlMs: 10 * 60 * 1000,
+  staleWriteMs: 5 * 60 * 1000,
+  shutdownMs: 30_000,
+} as const;
+
+assert(LIMITS.extentBytes <= LIMITS.groupBytesMax, 'a group must hold at least one extent');
+assert(LIMITS.groupBytesMax <= LIMITS.writeQueueBytesMax, 'the write queue must hold at least one group');
+assert(LIMITS.extentBytes < LIMITS.volumeBytesMax, 'a volume must hold at least one extent');
+assert((LIMITS.objectBytesMax / LIMITS.extentBytes) * 20 <= LIMITS.manifestBytesMax, 'a manifest must hold the extents of the largest object');
+assert(LIMITS.partsMax * LIMITS.partBytesMax >= LIMITS.objectBytesMax, 'the largest object must be reachable by parts');
+assert(LIMITS.staleWriteMs < LIMITS.graveTtlMs, 'a tombstone must outlive every write that it may have to order');

@@ -1,0 +1,272 @@
+/**
+ * The contract between the fronts and whatever holds the bytes: `ObjectStore`, `UploadStore` and `BucketStore`. The local store
+ * implements them on volumes and an index, the memory store in maps; test/contract/ runs one suite over every implementation.
+ *
+ * Promises of every implementation:
+ * - A write that resolved is durable and visible to every later read of every worker. A write that rejected with a
+ *   `GatewayError` other than `StoreBusy` left nothing behind; after `StoreBusy` the outcome is unknown.
+ * - Readers see an object whole: the one before a write or the one after it, never a mixture.
+ * - Bodies stream with back-pressure; nothing buffers a whole large object.
+ * - Bytes are checked on the way out; damaged ones are a `DataLoss` error, never served.
+ */
+import type { BucketName, ObjectKey, UploadId } from './names.ts';
+
+/** Checksum algorithms of S3: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html */
+export type ChecksumAlgorithm = 'CRC32' | 'CRC32C' | 'CRC64NVME' | 'SHA1' | 'SHA256';
+
+export interface StoredChecksum {
+  readonly algorithm: ChecksumAlgorithm;
+  /** Base64, with a `-N` suffix when it is composed of N parts. */
+  readonly value: string;
+  readonly type: 'FULL_OBJECT' | 'COMPOSITE';
+}
+
+/** Canned ACLs that Penstock honours: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl */
+export type CannedAcl = 'private' | 'public-read' | 'public-read-write' | 'authenticated-read';
+
+/** What a client said about an object, kept as it was sent. */
+export interface ObjectAttributes {
+  /** Header values by lower-case name: cache-control, content-disposition, content-encoding, content-language, expires. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** User metadata by lower-case name without `x-amz-meta-`; values as latin1 strings of the header bytes. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly checksum?: StoredChecksum;
+  /** Absent means private. */
+  readonly acl?: CannedAcl;
+  readonly storageClass?: string;
+  /** Target of `x-amz-website-redirect-location`. */
+  readonly redirect?: string;
+}
+
+/** Everything that is stored beside the bytes. */
+export interface StoredAttributes {
+  /** Without quotes: 32 hex digits, or 32 hex digits, `-` and a number of parts. */
+  readonly etag: string;
+  readonly contentType: string | undefined;
+  readonly attributes: ObjectAttributes;
+}
+
+export interface ObjectInfo extends StoredAttributes {
+  /** Bytes, as the client sees them. */
+  readonly size: number;
+  /** Milliseconds since the epoch, the time of the write (Last-Modified has seconds). */
+  readonly modifiedMs: number;
+  /** CRC-32 (IEEE) of the whole object where one record holds it. */
+  readonly crc32: number | undefined;
+  /** Parts of the multipart upload that made it, 0 for an ordinary PUT. */
+  readonly partCount: number;
+}
+
+/** RFC 9110 section 14: `last` is inclusive, as on the wire; `suffix` counts from the end. */
+export type RangeSpec = { readonly first: number; readonly last?: number } | { readonly suffix: number };
+
+/** RFC 9110 section 13. ETags without quotes; `*` stands for any. Dates are whole seconds in ms since the epoch. */
+export interface ReadConditions {
+  readonly ifMatch?: readonly string[];
+  readonly ifNoneMatch?: readonly string[];
+  readonly ifModifiedSinceMs?: number;
+  readonly ifUnmodifiedSinceMs?: number;
+}
+
+/** Decided atomically with the write, across workers. */
+export interface WriteConditions {
+  /** The current object must have this ETag, or exist at all for `*`. */
+  readonly ifMatch?: string;
+  /** Only `*`: there must be no current object. */
+  readonly ifNoneMatch?: '*';
+}
+
+export interface GetOptions {
+  readonly range?: RangeSpec;
+  /** 1-based part of a multipart object (an ordinary object has one part). Excludes `range`. */
+  readonly partNumber?: number;
+  readonly conditions?: ReadConditions;
+}
+
+export interface ObjectRead {
+  readonly info: ObjectInfo;
+  /** Half-open range of the bytes that `body` holds. */
+  readonly start: number;
+  readonly end: number;
+  /** Small ranges come as one buffer, which the receiver may keep but must not change. */
+  readonly body: Buffer | AsyncIterable<Buffer>;
+}
+
+export interface PartInfo {
+  readonly number: number;
+  readonly size: number;
+  readonly etag: string;
+  readonly modifiedMs: number;
+  readonly checksum: StoredChecksum | undefined;
+}
+
+/** Where the bytes of a write come from. `seal` runs once, after the last byte was taken, and may throw to refuse the write. */
+export type PutSource =
+  | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly stored: StoredAttributes }
+  | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Buffer>; readonly seal: () => StoredAttributes }
+  | CopySource;
+
+export interface CopySource {
+  readonly kind: 'copy';
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  readonly conditions?: ReadConditions;
+  /** Part copies only. */
+  readonly range?: RangeSpec;
+  /** Given the source, what to store with the copy. May throw to refuse. Bytes are shared where source and target are one. */
+  readonly seal: (source: ObjectInfo) => StoredAttributes;
+}
+
+export interface ListOptions {
+  readonly prefix: string;
+  /** Empty for none; more than one character is allowed. */
+  readonly delimiter: string;
+  /** Exclusive; empty for the beginning. */
+  readonly after: string;
+  /** True when `after` is a common prefix that was already listed: everything below it is skipped. */
+  readonly afterPrefix: boolean;
+  /** 0 to 1,000. */
+  readonly limit: number;
+}
+
+export type ListEntry =
+  | { readonly kind: 'object'; readonly key: ObjectKey; readonly info: ObjectInfo }
+  | { readonly kind: 'prefix'; readonly prefix: string };
+
+export interface ListPage {
+  /** In the order of their UTF-8 bytes. */
+  readonly entries: readonly ListEntry[];
+  /** Where the next page starts, absent when this was the last one. */
+  readonly next: { readonly after: string; readonly afterPrefix: boolean } | undefined;
+}
+
+/**
+ * Objects by bucket and key. All methods reject with NoSuchBucket when the bucket does not exist.
+ */
+export interface ObjectStore {
+  head(bucket: BucketName, key: ObjectKey): Promise<ObjectInfo | undefined>;
+
+  /**
+   * Rejects with PreconditionFailed, InvalidRange or InvalidPartNumber (details hold what the client needs: ActualObjectSize);
+   * a `NotModified` outcome is the value 'not-modified' with the info that its answer carries.
+   */
+  get(bucket: BucketName, key: ObjectKey, options: GetOptions, signal?: AbortSignal): Promise<ObjectRead | NotModified | undefined>;
+
+  /** Rejects with PreconditionFailed, StorageFull, NoSuchKey (source of a copy, or `ifMatch` on an absent object), EntityTooLarge. */
+  put(bucket: BucketName, key: ObjectKey, source: PutSource, conditions: WriteConditions, signal?: AbortSignal): Promise<ObjectInfo>;
+
+  /** Idempotent: the removal of an absent key resolves. Rejects with PreconditionFailed under conditions. */
+  remove(bucket: BucketName, key: ObjectKey, conditions?: WriteConditions): Promise<void>;
+
+  /** Costs what its page costs, not what the bucket holds: it skips past common prefixes. */
+  list(bucket: BucketName, options: ListOptions): Promise<ListPage>;
+}
+
+export interface NotModified {
+  readonly kind: 'not-modified';
+  readonly info: ObjectInfo;
+}
+
+export interface UploadInfo {
+  readonly key: ObjectKey;
+  readonly uploadId: UploadId;
+  readonly startedMs: number;
+  readonly contentType: string | undefined;
+  readonly attributes: ObjectAttributes;
+  /** Checksum that the client chose when it created the upload. */
+  readonly checksum: { readonly algorithm: ChecksumAlgorithm; readonly type: 'FULL_OBJECT' | 'COMPOSITE' } | undefined;
+}
+
+export interface NewUpload {
+  readonly contentType: string | undefined;
+  readonly attributes: ObjectAttributes;
+  readonly checksum: UploadInfo['checksum'];
+}
+
+export interface PartsPage {
+  readonly upload: UploadInfo;
+  readonly parts: readonly PartInfo[];
+  readonly nextAfter: number | undefined;
+}
+
+export interface UploadsPage {
+  readonly uploads: readonly UploadInfo[];
+  readonly commonPrefixes: readonly string[];
+  readonly next: { readonly key: string; readonly uploadId: string } | undefined;
+}
+
+/** Multipart uploads. Methods that name an upload reject with NoSuchUpload when it is unknown, completed or aborted. */
+export interface UploadStore {
+  create(bucket: BucketName, key: ObjectKey, upload: NewUpload): Promise<UploadId>;
+
+  putPart(bucket: BucketName, key: ObjectKey, uploadId: UploadId, number: number, source: PutSource, signal?: AbortSignal): Promise<PartInfo>;
+
+  /**
+   * Makes the object of the parts named, atomically; parts not named are dropped. `seal` sees the stored parts in order and
+   * answers ETag and checksum, or throws to refuse. A repeated complete of the same upload answers the object that it made
+   * while that object is the current one.
+   */
+  complete(
+    bucket: BucketName,
+    key: ObjectKey,
+    uploadId: UploadId,
+    numbers: readonly number[],
+    seal: (upload: UploadInfo, parts: readonly (PartInfo | undefined)[]) => StoredAttributes,
+    conditions: WriteConditions,
+  ): Promise<ObjectInfo>;
+
+  abort(bucket: BucketName, key: ObjectKey, uploadId: UploadId): Promise<void>;
+
+  /** Parts in ascending order, after `after`. */
+  listParts(bucket: BucketName, key: ObjectKey, uploadId: UploadId, after: number, limit: number): Promise<PartsPage>;
+
+  /** Uploads by key, then by time of creation. */
+  listUploads(
+    bucket: BucketName,
+    options: { readonly prefix: string; readonly delimiter: string; readonly afterKey: string; readonly afterUploadId: string; readonly limit: number },
+  ): Promise<UploadsPage>;
+}
+
+export interface CorsRule {
+  readonly id?: string;
+  readonly origins: readonly string[];
+  readonly methods: readonly string[];
+  readonly allowedHeaders: readonly string[];
+  readonly exposeHeaders: readonly string[];
+  readonly maxAgeSeconds?: number;
+}
+
+export interface BucketSettings {
+  readonly acl: CannedAcl;
+  readonly cors?: readonly CorsRule[];
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+export interface BucketInfo {
+  readonly name: BucketName;
+  readonly createdMs: number;
+  /** Id of the owner, as in `Credential.ownerId`. */
+  readonly ownerId: string;
+  readonly settings: BucketSettings;
+}
+
+export interface BucketStore {
+  /** Rejects with BucketAlreadyOwnedByYou or BucketAlreadyExists. */
+  create(name: BucketName, ownerId: string, settings: BucketSettings): Promise<BucketInfo>;
+  /** Synchronous, since every request asks: a gateway knows its buckets. */
+  get(name: BucketName): BucketInfo | undefined;
+  /** All buckets in order of name. */
+  list(): readonly BucketInfo[];
+  /** Replaces the named settings; `undefined` removes one. Rejects with NoSuchBucket. */
+  update(name: BucketName, change: { readonly [K in keyof BucketSettings]?: BucketSettings[K] | undefined }): Promise<BucketInfo>;
+  /** Rejects with NoSuchBucket, or BucketNotEmpty while it holds objects (unfinished uploads are aborted with it). */
+  remove(name: BucketName): Promise<void>;
+}
+
+/** One place that holds objects: what a front is given. */
+export interface Storage {
+  readonly objects: ObjectStore;
+  readonly uploads: UploadStore;
+  readonly buckets: BucketStore;
+}
