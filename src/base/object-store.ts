@@ -54,8 +54,18 @@ export interface ObjectInfo extends StoredAttributes {
   readonly modifiedMs: number;
   /** CRC-32 (IEEE) of the whole object where one record holds it. */
   readonly crc32: number | undefined;
-  /** Parts of the multipart upload that made it, 0 for an ordinary PUT. */
+  /** Parts of the multipart upload that made it, 0 for an ordinary PUT. A copy has the parts of its source. */
   readonly partCount: number;
+  /**
+   * Only when `head` was asked for parts, and only for an object that a multipart upload made: `partCount` parts, numbered by their
+   * position from 1 whatever their numbers in the upload were, so that `number` is what `GetOptions.partNumber` takes.
+   */
+  readonly parts?: readonly PartInfo[];
+}
+
+export interface HeadOptions {
+  /** Fill `ObjectInfo.parts`; costs up to a part table of 10,000 entries. */
+  readonly parts?: boolean;
 }
 
 /** RFC 9110 section 14: `last` is inclusive, as on the wire; `suffix` counts from the end. */
@@ -79,7 +89,7 @@ export interface WriteConditions {
 
 export interface GetOptions {
   readonly range?: RangeSpec;
-  /** 1-based part of a multipart object (an ordinary object has one part). Excludes `range`. */
+  /** Position from 1 among the parts of a multipart object (an ordinary object has one part). Excludes `range`. */
   readonly partNumber?: number;
   readonly conditions?: ReadConditions;
 }
@@ -145,7 +155,7 @@ export interface ListPage {
  * Objects by bucket and key. All methods reject with NoSuchBucket when the bucket does not exist.
  */
 export interface ObjectStore {
-  head(bucket: BucketName, key: ObjectKey): Promise<ObjectInfo | undefined>;
+  head(bucket: BucketName, key: ObjectKey, options?: HeadOptions): Promise<ObjectInfo | undefined>;
 
   /**
    * Rejects with PreconditionFailed, InvalidRange or InvalidPartNumber (details hold what the client needs: ActualObjectSize);
