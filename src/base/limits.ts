@@ -69,6 +69,29 @@ export const LIMITS = {
   graveTtlMs: 10 * 60 * 1000,
   staleWriteMs: 5 * 60 * 1000,
   shutdownMs: 30_000,
+
+  // --- wire formats ---
+  /** Difference between a signer's clock and ours, both ways (S3: 15 minutes). */
+  clockSkewMs: 15 * 60 * 1000,
+  /** Life of a presigned URL in seconds (S3: seven days). */
+  presignExpiresSecondsMax: 604_800,
+  /** Day keys of SigV4 kept per worker: one per credential, day and region that has proven itself; about 1 KiB each. */
+  signingKeysMax: 4096,
+  /** One size line of aws-chunked: 16 hex digits and a signature take 98 bytes. */
+  chunkLineBytesMax: 256,
+  chunkTrailerBytesMax: 4 * KiB,
+  xmlDepthMax: 8,
+  /** Body of DeleteObjects and CompleteMultipartUpload: 1,000 escaped keys, or 10,000 parts with checksums. */
+  xmlBytesMax: 8 * MiB,
+  /** Body of the small documents: tagging, CORS (S3: 64 KB), bucket configuration. */
+  xmlSmallBytesMax: 64 * KiB,
+  /** Elements of one document: 10,000 parts of up to nine elements, and the root. */
+  xmlElementsMax: 100_000,
+  corsRulesMax: 100,
+  /** Fields of a browser form before its file (S3: 20 KB). */
+  formFieldBytesMax: 20 * KiB,
+  /** Header lines of one part of a form. */
+  formHeaderBytesMax: 4 * KiB,
 } as const;
 
 assert(LIMITS.extentBytes <= LIMITS.groupBytesMax, 'a group must hold at least one extent');
