@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { GatewayError } from '../../src/base/errors.ts';
-import { canonicalise, parseQuery, percentDecode, percentEncode, splitPath, splitTarget } from '../../src/format/uri.ts';
+import {
+  canonicalise,
+  parseQuery,
+  percentDecode,
+  percentEncode,
+  splitPath,
+  splitTarget,
+} from '../../src/format/uri.ts';
 
 const isInvalidUri = (error: unknown): boolean => error instanceof GatewayError && error.code === 'InvalidURI';
 const text = fc.string({ unit: 'binary', maxLength: 60 });
@@ -44,7 +51,10 @@ describe('percentDecode', () => {
     fc.assert(
       fc.property(text, fc.boolean(), (value, keepSlash) => {
         const encoded = percentEncode(value, keepSlash);
-        assert.match(encoded, keepSlash ? /^(?:[A-Za-z0-9\-._~/]|%[0-9A-F]{2})*$/ : /^(?:[A-Za-z0-9\-._~]|%[0-9A-F]{2})*$/);
+        assert.match(
+          encoded,
+          keepSlash ? /^(?:[A-Za-z0-9\-._~/]|%[0-9A-F]{2})*$/ : /^(?:[A-Za-z0-9\-._~]|%[0-9A-F]{2})*$/,
+        );
         assert.equal(percentDecode(encoded), value);
       }),
     );
