@@ -16,7 +16,8 @@ test('the manifest has its columns, sorted unique paths and no empty field', () 
   const paths = rows.map((row) => row.path);
   assert.deepEqual(paths, [...new Set(paths)].sort());
   for (const row of rows) {
-    for (const [name, value] of Object.entries(row)) assert.ok(value, `samples/manifest.tsv: ${row.path} has no ${name}`);
+    for (const [name, value] of Object.entries(row))
+      assert.ok(value, `samples/manifest.tsv: ${row.path} has no ${name}`);
   }
 });
 
@@ -33,14 +34,25 @@ test('the manifest lists every file in a folder of samples', () => {
   const onDisk = readdirSync(samples, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .flatMap((folder) => readdirSync(new URL(`${folder.name}/`, samples)).map((name) => `${folder.name}/${name}`));
-  assert.deepEqual(onDisk.sort(), rows.map((row) => row.path));
+  assert.deepEqual(
+    onDisk.sort(),
+    rows.map((row) => row.path),
+  );
 });
 
 test('the samples stay small, many and of several kinds', () => {
   const total = rows.reduce((sum, row) => sum + row.bytes, 0);
   assert.ok(total <= 4_000_000, `samples hold ${total} bytes; expected at most 4,000,000`);
   assert.ok(rows.length >= 40 && rows.length <= 60, `${rows.length} samples; expected 40 to 60`);
-  assert.deepEqual([...new Set(rows.map((row) => row.kind))].sort(), ['blood', 'ct', 'dicom', 'mr', 'nifti', 'pet', 'xray']);
+  assert.deepEqual([...new Set(rows.map((row) => row.kind))].sort(), [
+    'blood',
+    'ct',
+    'dicom',
+    'mr',
+    'nifti',
+    'pet',
+    'xray',
+  ]);
 });
 
 test('LICENCES.md names the folder and the licence of every sample', () => {
@@ -48,8 +60,13 @@ test('LICENCES.md names the folder and the licence of every sample', () => {
   const pairs = new Set(rows.map((row) => `${row.path.split('/')[0]}/ ${row.licence}`));
   for (const pair of pairs) {
     const [folder = '', licence = ''] = pair.split(' ');
-    const line = text.split('\n').find((candidate) => candidate.startsWith(`| \`${folder}`) && candidate.includes(licence));
+    const line = text
+      .split('\n')
+      .find((candidate) => candidate.startsWith(`| \`${folder}`) && candidate.includes(licence));
     assert.ok(line, `samples/LICENCES.md has no table row for ${folder} under ${licence}`);
   }
-  assert.ok(text.includes(`${rows.length} files`), `samples/LICENCES.md gives another count than the manifest's ${rows.length}`);
+  assert.ok(
+    text.includes(`${rows.length} files`),
+    `samples/LICENCES.md gives another count than the manifest's ${rows.length}`,
+  );
 });
