@@ -14,6 +14,7 @@ ENV NODE_ENV=production
 COPY package.json package-lock.json .npmrc LICENSE ./
 RUN npm ci --omit=dev && npm cache clean --force
 COPY --from=build /app/dist ./dist
+COPY config ./config
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data

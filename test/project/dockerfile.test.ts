@@ -1,6 +1,6 @@
 /** What can be checked of the Dockerfile without a container engine: that it agrees with the tree, package.json and the defaults. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +26,19 @@ test('every file that is copied exists and is let through by .dockerignore', () 
     for (const source of rest.split(/\s+/).slice(0, -1)) {
       assert.ok(existsSync(path.join(root, source)), `Dockerfile: COPY ${source}: no such file in the tree`);
       assert.ok(allowed.includes(`!${source}`), `Dockerfile: COPY ${source}: .dockerignore keeps it out`);
+    }
+  }
+});
+
+test('what the gateway reads beside dist/ is in the final stage', () => {
+  const copied = new Set(inFinalStage('COPY').flatMap((rest) => rest.split(/\s+/).slice(0, -1)));
+  for (const entry of readdirSync(path.join(root, 'src'), { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue;
+    const file = path.relative(root, path.join(entry.parentPath, entry.name));
+    const depth = file.split(path.sep).length - 1;
+    for (const [, up = '', first = ''] of read(file).matchAll(/new URL\(\s*['`]((?:\.\.\/)+)([\w.-]+)/g)) {
+      if (up.length / '../'.length < depth || first === 'dist') continue;
+      assert.ok(copied.has(first), `${file} reads ${first}, which the final stage of the Dockerfile does not COPY`);
     }
   }
 });
