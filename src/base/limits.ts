@@ -32,7 +32,7 @@ export const LIMITS = {
   // --- records and volumes ---
   /** Payload of one record. Bigger objects are lists of extents; a range read verifies at most this much. */
   extentBytes: 4 * MiB,
-  /** Payload of a manifest record: 20 bytes for each of the extents of a 5 TiB object, and its part table. */
+  /** Payload of a manifest record: 24 bytes for each of the extents of a 5 TiB object, and its part table. */
   manifestBytesMax: 64 * MiB,
   /** Key and attributes of a record: 1,024 + 2 KiB of user metadata + headers, tags and checksums. */
   recordAttributesBytesMax: 32 * KiB,
@@ -70,6 +70,22 @@ export const LIMITS = {
   staleWriteMs: 5 * 60 * 1000,
   shutdownMs: 30_000,
 
+  // --- processes ---
+  /** A dead worker or keeper is started again after this, doubled for each failure up to the maximum. */
+  restartDelayMinMs: 100,
+  restartDelayMaxMs: 10_000,
+  /** A process that was ready this long has proven itself: its next restart is quick again. */
+  restartResetMs: 60_000,
+  /** A worker that is not ready by then is killed and counts as failed. The keeper has no such bound: it may be replaying volumes. */
+  workerStartMs: 60_000,
+  /** A worker that drains lets responses run this long; less than `shutdownMs`, so that the store can still be closed in order. */
+  drainMs: 25_000,
+  /** Accepted connections that wait while no worker is ready; beyond it new ones are closed. */
+  waitingConnectionsMax: 1024,
+  /** A process that does not answer a scrape by then is shown with the figures that it gave last. */
+  metricsTimeoutMs: 2000,
+  workersMax: 256,
+
   // --- wire formats ---
   /** Difference between a signer's clock and ours, both ways (S3: 15 minutes). */
   clockSkewMs: 15 * 60 * 1000,
@@ -97,6 +113,7 @@ export const LIMITS = {
 assert(LIMITS.extentBytes <= LIMITS.groupBytesMax, 'a group must hold at least one extent');
 assert(LIMITS.groupBytesMax <= LIMITS.writeQueueBytesMax, 'the write queue must hold at least one group');
 assert(LIMITS.extentBytes < LIMITS.volumeBytesMax, 'a volume must hold at least one extent');
-assert((LIMITS.objectBytesMax / LIMITS.extentBytes) * 20 <= LIMITS.manifestBytesMax, 'a manifest must hold the extents of the largest object');
+assert((LIMITS.objectBytesMax / LIMITS.extentBytes) * 24 <= LIMITS.manifestBytesMax, 'a manifest must hold the extents of the largest object');
 assert(LIMITS.partsMax * LIMITS.partBytesMax >= LIMITS.objectBytesMax, 'the largest object must be reachable by parts');
 assert(LIMITS.staleWriteMs < LIMITS.graveTtlMs, 'a tombstone must outlive every write that it may have to order');
+assert(LIMITS.drainMs < LIMITS.shutdownMs, 'a drained worker must have time left to close its store');

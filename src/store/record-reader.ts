@@ -1,0 +1,26 @@
+/** How payloads are read: by location, checked. Implemented by `VolumeReader` and, around it, by the RAM cache. */
+import type { Location } from '../format/manifest.ts';
+
+export interface RecordReader {
+  /**
+   * The payload at a location, as one buffer that the receiver may keep but must not change. Synchronous when it is at hand
+   * (RAM or page cache), else a promise.
+   *
+   * @throws VolumeGone when compaction has moved it: look the key up again; GatewayError DataLoss when the bytes are damaged
+   */
+  read(location: Location): Buffer | Promise<Buffer>;
+  /** Forgets open files of a volume that is no more. */
+  drop(volume: number): void;
+  close(): void;
+}
+
+/** The volume was compacted after the location was looked up. */
+export class VolumeGone extends Error {
+  readonly volume: number;
+
+  constructor(volume: number) {
+    super(`volume ${volume} is gone`);
+    this.name = 'VolumeGone';
+    this.volume = volume;
+  }
+}
