@@ -160,8 +160,9 @@ async function locked(base, work) {
     // Our own number: containers hand out the same few process ids again.
     if (owner && (owner === process.pid || !isAlive(owner))) rmSync(lock, { force: true });
     else {
-      if (!told) say(`waiting for the set-up that process ${owner} is doing here; if it is none, delete ${lock}`);
-      told = true;
+      // 0: the owner is just creating or removing it.
+      if (owner && !told) say(`waiting for the set-up that process ${owner} is doing here; if it is none, delete ${lock}`);
+      told ||= owner > 0;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
