@@ -161,7 +161,8 @@ async function locked(base, work) {
     if (owner && (owner === process.pid || !isAlive(owner))) rmSync(lock, { force: true });
     else {
       // 0: the owner is just creating or removing it.
-      if (owner && !told) say(`waiting for the set-up that process ${owner} is doing here; if it is none, delete ${lock}`);
+      if (owner && !told)
+        say(`waiting for the set-up that process ${owner} is doing here; if it is none, delete ${lock}`);
       told ||= owner > 0;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

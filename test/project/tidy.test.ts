@@ -94,7 +94,7 @@ test('no module keeps state in a top-level `let`', () => {
 test('the process is touched by the entry and the command line only', () => {
   const inner = sources.filter(([file]) => !/^src\/(main\.ts$|cli\/)/.test(file));
   // Its number, and whether another one lives, are no settings: files that mark their owner need them.
-  const offenders = matches(inner, /\bprocess\.(?!pid\b|kill\(\w+, 0\))/);
+  const offenders = matches(inner, /(?<![\w.#])process\.(?!pid\b|kill\(\w+, 0\))[a-z]/);
   none(offenders, 'Pass in what is needed of `process` (environment, signals, memory) from src/main.ts or src/cli/:');
 });
 
