@@ -1,0 +1,122 @@
+/**
+ * The composition root of a worker and of the keeper: what they are made of, in which order it starts and stops. What holds the
+ * bytes comes from a `StorageComposition`, so that a whole gateway also runs on memory, in tests.
+ */
+import { readFileSync } from 'node:fs';
+import { type Clock, systemClock } from './base/clock.ts';
+import type { Log } from './base/log.ts';
+import type { Storage } from './base/object-store.ts';
+import type { Config } from './base/settings.ts';
+import type { RequestEvent } from './fronts/s3/front.ts';
+import { createS3Front } from './fronts/s3/server.ts';
+import { createProcessLog } from './process-log.ts';
+import { openCredentials } from './service/credentials.ts';
+import { type Metric, RequestMetrics } from './service/metrics.ts';
+import { startProcessMetrics } from './service/process-metrics.ts';
+import type { ChildSetup, KeeperSetup, WorkerSetup } from './supervisor/messages.ts';
+import type { Role } from './supervisor/parent-link.ts';
+
+export interface OpenStorage {
+  readonly storage: Storage;
+  readonly metrics: () => Metric[];
+  readonly stop: () => Promise<void>;
+}
+
+export interface OpenKeeper {
+  readonly metrics: () => Metric[];
+  readonly workerExited: (session: string) => void;
+  readonly stop: () => Promise<void>;
+}
+
+export interface StorageComposition {
+  /** @throws with a message for people when another process holds the store */
+  readonly lockFolder: (root: string) => Promise<{ release(): Promise<void> }>;
+  readonly openStorage: (setup: WorkerSetup, clock: Clock, log: Log) => Promise<OpenStorage>;
+  readonly openKeeper: (setup: KeeperSetup, clock: Clock, log: Log) => Promise<OpenKeeper>;
+}
+
+export async function startRole(
+  setup: ChildSetup,
+  composition: StorageComposition,
+  process: NodeJS.Process,
+): Promise<Role> {
+  process.title = `penstock ${setup.name}`; // what ps and top show
+  const log = createProcessLog(setup.name, process.pid, setup.config.logLevel);
+  process.on('uncaughtException', (error) => {
+    log.error({ error }, `${setup.name} ends after an error that nothing caught`);
+    process.exit(1);
+  });
+  return setup.role === 'keeper'
+    ? await startKeeper(setup, composition, process, log)
+    : await startWorker(setup, composition, process, log);
+}
+
+async function startKeeper(
+  setup: KeeperSetup,
+  composition: StorageComposition,
+  process: NodeJS.Process,
+  log: Log,
+): Promise<Role> {
+  const own = startProcessMetrics(setup.name, process);
+  const keeper = await composition.openKeeper(setup, systemClock, log);
+  return {
+    report: () => ({ metrics: [...own.collect(), ...keeper.metrics()] }),
+    onWorkerExit: (session) => keeper.workerExited(session),
+    stop: async () => {
+      await keeper.stop();
+      own.stop();
+    },
+  };
+}
+
+async function startWorker(
+  setup: WorkerSetup,
+  composition: StorageComposition,
+  process: NodeJS.Process,
+  log: Log,
+): Promise<Role> {
+  const { config } = setup;
+  const own = startProcessMetrics(setup.name, process);
+  const requests = new RequestMetrics();
+  const credentials = openCredentials(config.data, {
+    clock: systemClock,
+    env: process.env,
+    onError: (error) => log.error({ error }, 'the keys of this store cannot be read; those that were read last stay in force'),
+  });
+  const opened = await composition.openStorage(setup, systemClock, log);
+  const s3 = await createS3Front({
+    storage: opened.storage,
+    credentials,
+    clock: systemClock,
+    log,
+    observe: config.accessLog ? withAccessLog(requests, log) : (event) => requests.record(event),
+    region: config.region,
+    domains: config.domains,
+    tls: readTls(config),
+  });
+  return {
+    report: () => ({ metrics: [...own.collect(), ...requests.collect(), ...opened.metrics()] }),
+    onConnection: (port, socket) => {
+      if (port === 's3') s3.server.emit('connection', socket);
+      else socket.destroy();
+    },
+    stop: async (graceMs) => {
+      await s3.drain(graceMs);
+      await opened.stop();
+      own.stop();
+    },
+  };
+}
+
+/** The audit trail: who did what to which object, when, and how it ended. Never a byte of it. */
+function withAccessLog(requests: RequestMetrics, log: Log): (event: RequestEvent) => void {
+  const audit = log.child({ audit: true });
+  return (event) => {
+    requests.record(event);
+    audit.info({ ...event }, 'request');
+  };
+}
+
+function readTls({ tls }: Config): { key: Buffer; cert: Buffer } | undefined {
+  return tls === undefined ? undefined : { key: readFileSync(tls.key), cert: readFileSync(tls.cert) };
+}

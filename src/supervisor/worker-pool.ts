@@ -1,0 +1,159 @@
+/**
+ * One keeper and N workers, each in its slot: who is told what when one comes or goes. The keeper starts first and stops last,
+ * because a worker's writes go through it.
+ */
+import { LIMITS } from '../base/limits.ts';
+import type { Log } from '../base/log.ts';
+import type { Config } from '../base/settings.ts';
+import { Child } from './child.ts';
+import type { ProcessReport } from './messages.ts';
+import { Slot } from './slot.ts';
+
+export interface PoolOptions {
+  readonly config: Config;
+  /** Script that every child runs. */
+  readonly entry: string;
+  readonly keeperSocket: string;
+  readonly newSession: () => string;
+  readonly log: Log;
+  /** Gives connections to workers. */
+  readonly add: (worker: Child) => void;
+  readonly remove: (worker: Child) => void;
+  /** What a dead process had counted. */
+  readonly retire: (report: ProcessReport) => void;
+}
+
+export class WorkerPool {
+  readonly keeper: Slot;
+  readonly workers: readonly Slot[];
+  readonly #options: PoolOptions;
+  #replacing: Promise<void> | undefined;
+  #replaceAgain = false;
+  #stopping = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.keeper = this.#keeperSlot();
+    this.workers = Array.from({ length: options.config.workers }, (_, index) => this.#workerSlot(`worker-${index + 1}`));
+  }
+
+  /** @throws ChildFailure with the reason of the first process that did not come up */
+  async start(): Promise<void> {
+    await this.keeper.start();
+    await Promise.all(this.workers.map((slot) => slot.start()));
+  }
+
+  /** One by one, so that all but one serve at any time. A second call while one runs makes it run once more. */
+  replace(): Promise<void> {
+    if (this.#replacing !== undefined) {
+      this.#replaceAgain = true;
+      return this.#replacing;
+    }
+    this.#replacing = this.#replaceAll().finally(() => {
+      this.#replacing = undefined;
+    });
+    return this.#replacing;
+  }
+
+  /** Idempotent. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.workers.map((slot) => slot.stop(graceMs)));
+    await this.keeper.stop(graceMs);
+  }
+
+  kill(): void {
+    this.#stopping = true;
+    for (const slot of [...this.workers, this.keeper]) slot.kill();
+  }
+
+  /** What is missing before requests can be served. */
+  unready(): string[] {
+    const missing: string[] = [];
+    if (this.#stopping) missing.push('the gateway is stopping');
+    if (this.keeper.current?.isReady !== true) missing.push('the keeper is not ready');
+    if (!this.workers.some((slot) => slot.current?.isReady === true)) missing.push('no worker is ready');
+    return missing;
+  }
+
+  /** Of every process that runs; those that end meanwhile are told of by `retire`, so that nothing is counted twice. */
+  async reports(): Promise<ProcessReport[]> {
+    const reports = new Map<Child, ProcessReport | undefined>();
+    await Promise.all(this.#children().map(async (child) => reports.set(child, await child.report())));
+    const running = this.#children().map((child) => reports.get(child));
+    return running.filter((report) => report !== undefined);
+  }
+
+  #children(): Child[] {
+    return [this.keeper, ...this.workers].flatMap((slot) => slot.children);
+  }
+
+  async #replaceAll(): Promise<void> {
+    const { log } = this.#options;
+    do {
+      this.#replaceAgain = false;
+      const startedMs = performance.now();
+      log.info('replacing every process, one by one');
+      try {
+        for (const slot of this.workers) {
+          if (this.#stopping) return;
+          await slot.replace(LIMITS.drainMs);
+        }
+        if (this.#stopping) return;
+        await this.keeper.replace(LIMITS.drainMs);
+        log.info({ tookMs: Math.round(performance.now() - startedMs) }, 'every process was replaced');
+      } catch (error) {
+        if (this.#stopping) return;
+        log.error({ error }, `the replacement stopped: ${(error as Error).message}; what ran before serves on`);
+      }
+    } while (this.#replaceAgain);
+  }
+
+  #keeperSlot(): Slot {
+    const { config, entry, keeperSocket, log } = this.#options;
+    return new Slot({
+      name: 'keeper',
+      log,
+      overlap: false, // one writer of the index at a time
+      startMs: undefined,
+      create: () =>
+        new Child(entry, { role: 'keeper', name: 'keeper', config, keeperSocket, liveSessions: this.#liveSessions() }),
+      onReady: () => {},
+      onLeave: () => {},
+      onExit: (child) => this.#retire(child),
+    });
+  }
+
+  #workerSlot(name: string): Slot {
+    const { config, entry, keeperSocket, log, newSession, add, remove } = this.#options;
+    return new Slot({
+      name,
+      log,
+      overlap: true,
+      startMs: LIMITS.workerStartMs,
+      create: () => new Child(entry, { role: 'worker', name, config, keeperSocket, session: newSession() }),
+      onReady: add,
+      onLeave: remove,
+      onExit: (child) => this.#workerExited(child),
+    });
+  }
+
+  #workerExited(child: Child): void {
+    this.#retire(child);
+    if (child.setup.role !== 'worker') return;
+    this.keeper.current?.send({ kind: 'worker-exit', session: child.setup.session });
+  }
+
+  #retire(child: Child): void {
+    if (child.lastReport !== undefined) this.#options.retire(child.lastReport);
+  }
+
+  #liveSessions(): string[] {
+    const sessions: string[] = [];
+    for (const child of this.workers.flatMap((slot) => slot.children)) {
+      if (child.setup.role === 'worker') sessions.push(child.setup.session);
+    }
+    return sessions;
+  }
+}
+
