@@ -79,7 +79,16 @@ export function verifyHeader(request: SignedRequest, context: VerifyContext): Ve
   const literal = at < 0 ? undefined : values[at];
   if (literal === undefined)
     throw new GatewayError('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
-  const parts = { ...request, presigned: false, signedHeaders: fields.signedHeaders, names, values, payload: literal };
+  const { method, target } = request;
+  const parts = {
+    method,
+    target,
+    presigned: false,
+    signedHeaders: fields.signedHeaders,
+    names,
+    values,
+    payload: literal,
+  };
   return checkSignature(parts, fields.signature, date, proven, context);
 }
 
@@ -101,7 +110,8 @@ export function verifyPresigned(request: SignedRequest, context: VerifyContext):
   requireCovered(uncovered, hostCount);
   const at = names.indexOf('x-amz-content-sha256');
   const payload = (at < 0 ? undefined : values[at]) ?? fields.payload;
-  const parts = { ...request, presigned: true, signedHeaders: fields.signedHeaders, names, values, payload };
+  const { method, target } = request;
+  const parts = { method, target, presigned: true, signedHeaders: fields.signedHeaders, names, values, payload };
   return checkSignature(parts, fields.signature, fields.date, proven, context);
 }
 
