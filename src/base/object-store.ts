@@ -8,6 +8,8 @@
  * - Readers see an object whole: the one before a write or the one after it, never a mixture.
  * - Bodies stream with back-pressure; nothing buffers a whole large object.
  * - Bytes are checked on the way out; damaged ones are a `DataLoss` error, never served.
+ * - Buffers and attributes that were handed to a write are the caller's again once it has settled. What a `seal`, a stream or an
+ *   aborted signal throws is what the write rejects with.
  */
 import type { BucketName, ObjectKey, UploadId } from './names.ts';
 
@@ -136,7 +138,7 @@ export interface ListOptions {
   readonly after: string;
   /** True when `after` is a common prefix that was already listed: everything below it is skipped. */
   readonly afterPrefix: boolean;
-  /** 0 to 1,000. */
+  /** 0 to 1,000. An empty page of limit 0 has no next one, as in S3. */
   readonly limit: number;
 }
 
@@ -215,7 +217,7 @@ export interface UploadStore {
   /**
    * Makes the object of the parts named, atomically; parts not named are dropped. `seal` sees the stored parts in order and
    * answers ETag and checksum, or throws to refuse. A repeated complete of the same upload answers the object that it made
-   * while that object is the current one.
+   * while that object is the current one, whatever its conditions. Where `seal` lets an unknown part pass, rejects with InvalidPart.
    */
   complete(
     bucket: BucketName,
@@ -231,7 +233,11 @@ export interface UploadStore {
   /** Parts in ascending order, after `after`. */
   listParts(bucket: BucketName, key: ObjectKey, uploadId: UploadId, after: number, limit: number): Promise<PartsPage>;
 
-  /** Uploads by key, then by time of creation. */
+  /**
+   * Uploads by key, then by time of creation; the ids of one key ascend with that time, so that a marker whose upload is gone still
+   * marks its place. Without `afterUploadId` all uploads of `afterKey` are skipped, and all below it where it is itself a common
+   * prefix of this query: so does `next` name one.
+   */
   listUploads(
     bucket: BucketName,
     options: { readonly prefix: string; readonly delimiter: string; readonly afterKey: string; readonly afterUploadId: string; readonly limit: number },
