@@ -80,6 +80,8 @@ export const LIMITS = {
   workerStartMs: 60_000,
   /** A worker that drains lets responses run this long; less than `shutdownMs`, so that the store can still be closed in order. */
   drainMs: 25_000,
+  /** When a worker drains, a connection without a request is kept this long for the one that its client may just be sending. */
+  drainIdleMs: 5000,
   /** Accepted connections that wait while no worker is ready; beyond it new ones are closed. */
   waitingConnectionsMax: 1024,
   /** A process that does not answer a scrape by then is shown with the figures that it gave last. */
@@ -108,6 +110,41 @@ export const LIMITS = {
   formFieldBytesMax: 20 * KiB,
   /** Header lines of one part of a form. */
   formHeaderBytesMax: 4 * KiB,
+
+  // --- S3 front ---
+  /** Request head: 8 KB of S3 headers and metadata, a long target, and room. node:http answers 431 beyond it. */
+  headBytesMax: 32 * KiB,
+  /** A head must be whole within this time after its first byte, and a new connection must send one. */
+  headMs: 20_000,
+  /** How often heads are checked for their time. */
+  headCheckMs: 5_000,
+  /** An idle keep-alive connection is closed after this: longer than the 60 s of usual load balancers, so that they close first. */
+  idleConnectionMs: 75_000,
+  /** A connection on which nothing moves while we wait for the client. */
+  stalledConnectionMs: 60_000,
+  /** Window in which a body must move `bodyWindowBytesMin`: 1 KiB/s, below any link that is worth waiting for. */
+  bodyWindowMs: 20_000,
+  bodyWindowBytesMin: 20 * KiB,
+  /** Bodies up to this are collected into one buffer and hashed at once. */
+  bodyCollectBytesMax: 1 * MiB,
+  /** First buffer of a body of unknown length. */
+  bodyFirstBytes: 16 * KiB,
+  /** Bytes of one upload that wait for the store before the sender is held. */
+  bodyQueueBytes: 1 * MiB,
+  /** Bytes of one download that wait in the socket before the store is held. */
+  responseQueueBytes: 256 * KiB,
+  /** After an early answer: rest of the body that is read so that the connection can live on. */
+  earlyAnswerKeepBytes: 64 * KiB,
+  /** After an early answer: how much of the body is read and dropped, and for how long, before the connection is closed. */
+  discardBytesMax: 64 * MiB,
+  discardMs: 10_000,
+  retryAfterSeconds: 1,
+  /** Requests under way in one worker: 64 clients of 16 connections; a collected body takes up to 1 MiB each. */
+  s3RequestsMax: 1024,
+  s3ConnectionsMax: 16_384,
+  /** Members of one ListBuckets page (S3: 10,000). */
+  listBucketsMax: 10_000,
+  bucketTagsMax: 50,
 } as const;
 
 assert(LIMITS.extentBytes <= LIMITS.groupBytesMax, 'a group must hold at least one extent');
@@ -116,4 +153,5 @@ assert(LIMITS.extentBytes < LIMITS.volumeBytesMax, 'a volume must hold at least 
 assert((LIMITS.objectBytesMax / LIMITS.extentBytes) * 24 <= LIMITS.manifestBytesMax, 'a manifest must hold the extents of the largest object');
 assert(LIMITS.partsMax * LIMITS.partBytesMax >= LIMITS.objectBytesMax, 'the largest object must be reachable by parts');
 assert(LIMITS.staleWriteMs < LIMITS.graveTtlMs, 'a tombstone must outlive every write that it may have to order');
+assert(LIMITS.drainIdleMs < LIMITS.drainMs, 'idle connections are given up before running responses');
 assert(LIMITS.drainMs < LIMITS.shutdownMs, 'a drained worker must have time left to close its store');
