@@ -2,12 +2,18 @@
  * The composition root of a worker and of the keeper: what they are made of, in which order it starts and stops. What holds the
  * bytes comes from a `StorageComposition`, so that a whole gateway also runs on memory, in tests.
  */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import type { Server } from 'node:net';
+import { dirname, join } from 'node:path';
 import { type Clock, systemClock } from './base/clock.ts';
+import { LIMITS } from './base/limits.ts';
 import type { Log } from './base/log.ts';
 import type { Storage } from './base/object-store.ts';
 import type { Config } from './base/settings.ts';
-import type { RequestEvent } from './fronts/s3/front.ts';
+import { AdoptedConnections } from './fronts/adopted-connections.ts';
+import { createGrpcFront, type GrpcFront } from './fronts/grpc/server.ts';
+import type { RequestEvent, S3Front } from './fronts/s3/front.ts';
 import { createS3Front } from './fronts/s3/server.ts';
 import { createProcessLog } from './process-log.ts';
 import { openCredentials } from './service/credentials.ts';
@@ -94,18 +100,44 @@ async function startWorker(
     domains: config.domains,
     tls: readTls(config),
   });
+  const grpc = createGrpcFront(readTls(config));
+  const connections = {
+    s3: new AdoptedConnections(s3.server, LIMITS.s3ConnectionsMax),
+    grpc: new AdoptedConnections(grpc.server, LIMITS.grpcConnectionsMax),
+  };
+  await listenPrivately(s3.server, setup);
   return {
     report: () => ({ metrics: [...own.collect(), ...requests.collect(), ...opened.metrics()] }),
-    onConnection: (port, socket) => {
-      if (port === 's3') s3.server.emit('connection', socket);
-      else socket.destroy();
-    },
+    onConnection: (port, socket) => connections[port].adopt(socket),
     stop: async (graceMs) => {
-      await s3.drain(graceMs);
+      await Promise.all([drainS3(s3, connections.s3, graceMs), drainGrpc(grpc, connections.grpc, graceMs)]);
       await opened.stop();
       own.stop();
     },
   };
+}
+
+/**
+ * A server of node:http enforces its time limits only once it listens, and clients' connections come from the supervisor. So it
+ * listens where nobody else can connect: in the gateway's private folder.
+ */
+async function listenPrivately(server: Server, setup: WorkerSetup): Promise<void> {
+  server.listen(join(dirname(setup.keeperSocket), `${setup.session.slice(0, 8)}.sock`));
+  await once(server, 'listening');
+}
+
+async function drainS3(s3: S3Front, connections: AdoptedConnections, graceMs: number): Promise<void> {
+  const endMs = performance.now() + graceMs;
+  s3.closeAfterAnswers();
+  await connections.empty(Math.min(LIMITS.drainIdleMs, graceMs));
+  const left = Math.max(0, endMs - performance.now());
+  await Promise.all([s3.drain(left), connections.empty(left)]); // closes those that are idle, and waits for the others
+  connections.destroyAll();
+}
+
+async function drainGrpc(grpc: GrpcFront, connections: AdoptedConnections, graceMs: number): Promise<void> {
+  await grpc.drain(graceMs);
+  connections.destroyAll();
 }
 
 /** The audit trail: who did what to which object, when, and how it ended. Never a byte of it. */

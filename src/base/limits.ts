@@ -88,6 +88,19 @@ export const LIMITS = {
   metricsTimeoutMs: 2000,
   workersMax: 256,
 
+  // --- gRPC ---
+  /** A HealthCheckRequest: the name of a service. */
+  grpcHealthRequestBytesMax: 1024,
+  /** From the connection to the client's SETTINGS. */
+  grpcHelloMs: 5000,
+  grpcPingIntervalMs: 30_000,
+  /** A peer that does not answer a ping by then is gone, or does not read. */
+  grpcPingTimeoutMs: 20_000,
+  /** Pings of a client between two of ours; clients that keep a connection alive send one in ten seconds at most. */
+  grpcPingsMax: 100,
+  /** Connections of one worker. */
+  grpcConnectionsMax: 4096,
+
   // --- wire formats ---
   /** Difference between a signer's clock and ours, both ways (S3: 15 minutes). */
   clockSkewMs: 15 * 60 * 1000,
@@ -155,3 +168,4 @@ assert(LIMITS.partsMax * LIMITS.partBytesMax >= LIMITS.objectBytesMax, 'the larg
 assert(LIMITS.staleWriteMs < LIMITS.graveTtlMs, 'a tombstone must outlive every write that it may have to order');
 assert(LIMITS.drainIdleMs < LIMITS.drainMs, 'idle connections are given up before running responses');
 assert(LIMITS.drainMs < LIMITS.shutdownMs, 'a drained worker must have time left to close its store');
+assert(LIMITS.grpcPingTimeoutMs < LIMITS.grpcPingIntervalMs, 'one ping at a time');
