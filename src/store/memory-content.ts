@@ -59,7 +59,10 @@ function checkSize(size: number, bytesMax: number): void {
 /** A copy of the bytes. @throws GatewayError EntityTooLarge */
 export function contentOfBytes(bytes: Buffer, bytesMax: number): Content {
   checkSize(bytes.length, bytesMax);
-  return bytes.length === 0 ? { pieces: [], size: 0 } : { pieces: [Buffer.from(bytes)], size: bytes.length };
+  const copy = Buffer.from(bytes);
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < copy.length; at += LIMITS.extentBytes) pieces.push(copy.subarray(at, at + LIMITS.extentBytes));
+  return { pieces, size: copy.length };
 }
 
 /** Rejects with EntityTooLarge, with the reason of the signal, or with whatever the stream fails with. */

@@ -23,7 +23,8 @@ import {
   type MemoryState,
   recheckBucket,
   type Sealed,
-  takeSource,
+  takeBody,
+  takeCopy,
 } from './memory-state.ts';
 import type { SortedMap } from './sorted-map.ts';
 
@@ -65,7 +66,11 @@ export class MemoryObjectStore implements ObjectStore {
     signal?: AbortSignal,
   ): Promise<ObjectInfo> {
     const target = findBucket(this.#state, bucket);
-    const sealed = await takeSource(this.#state, source, LIMITS.putBytesMax, signal);
+    // A copy is not awaited, so that nothing comes between the look at its source and the write.
+    const sealed =
+      source.kind === 'copy'
+        ? takeCopy(this.#state, source, signal)
+        : await takeBody(source, LIMITS.putBytesMax, signal);
     recheckBucket(this.#state, target);
     checkWriteConditions(conditions, target.objects.get(key)?.info.etag);
     const object = objectOf(sealed, this.#state.clock.now());
@@ -114,8 +119,7 @@ function rangeOf(object: MemoryObject, options: GetOptions): { start: number; en
 
 function firstPosition(objects: SortedMap<MemoryObject>, options: ListOptions): number {
   const { prefix, after, afterPrefix } = options;
-  const resumed = afterPrefix ? objects.seekPast(after) : objects.seekAfter(after);
-  return Math.max(objects.seek(prefix), after === '' ? 0 : resumed);
+  return Math.max(objects.seek(prefix), afterPrefix ? objects.seekPast(after) : objects.seekAfter(after));
 }
 
 function entryOf(key: string, info: ObjectInfo, { prefix, delimiter }: ListOptions): ListEntry {

@@ -76,32 +76,28 @@ export interface Sealed {
   readonly copied: MemoryObject | undefined;
 }
 
-/** Takes all bytes, then runs the seal. Rejects with what the stream, the seal or the copy's source refuses with. */
-export async function takeSource(
-  state: MemoryState,
-  source: PutSource,
+/** Takes all bytes, then runs the seal. Rejects with what the stream or the seal refuses with. */
+export async function takeBody(
+  source: Exclude<PutSource, CopySource>,
   bytesMax: number,
   signal: AbortSignal | undefined,
 ): Promise<Sealed> {
   signal?.throwIfAborted();
-  switch (source.kind) {
-    case 'bytes':
-      return {
-        content: contentOfBytes(source.bytes, bytesMax),
-        stored: structuredClone(source.stored),
-        copied: undefined,
-      };
-    case 'stream': {
-      const content = await contentOfStream(source.chunks, bytesMax, signal);
-      signal?.throwIfAborted();
-      return { content, stored: structuredClone(source.seal()), copied: undefined };
-    }
-    case 'copy':
-      return takeCopy(state, source);
+  if (source.kind === 'bytes') {
+    return {
+      content: contentOfBytes(source.bytes, bytesMax),
+      stored: structuredClone(source.stored),
+      copied: undefined,
+    };
   }
+  const content = await contentOfStream(source.chunks, bytesMax, signal);
+  signal?.throwIfAborted();
+  return { content, stored: structuredClone(source.seal()), copied: undefined };
 }
 
-function takeCopy(state: MemoryState, source: CopySource): Sealed {
+/** @throws GatewayError NoSuchBucket, NoSuchKey, PreconditionFailed, InvalidRange; whatever the seal throws */
+export function takeCopy(state: MemoryState, source: CopySource, signal: AbortSignal | undefined): Sealed {
+  signal?.throwIfAborted();
   const copied = findBucket(state, source.bucket).objects.get(source.key);
   if (copied === undefined) {
     throw new GatewayError('NoSuchKey', undefined, {

@@ -26,7 +26,8 @@ import {
   type MemoryState,
   type MemoryUpload,
   recheckBucket,
-  takeSource,
+  takeBody,
+  takeCopy,
 } from './memory-state.ts';
 import type { SortedMap } from './sorted-map.ts';
 
@@ -64,7 +65,10 @@ export class MemoryUploadStore implements UploadStore {
   ): Promise<PartInfo> {
     const target = findBucket(this.#state, bucket);
     findUpload(target, key, uploadId);
-    const { content, stored } = await takeSource(this.#state, source, LIMITS.partBytesMax, signal);
+    const { content, stored } =
+      source.kind === 'copy'
+        ? takeCopy(this.#state, source, signal)
+        : await takeBody(source, LIMITS.partBytesMax, signal);
     recheckBucket(this.#state, target);
     const { parts } = findUpload(target, key, uploadId); // it may have been completed or aborted meanwhile
     const { etag, attributes } = stored;

@@ -30,6 +30,7 @@ export function copyContract(scene: Scene): void {
   test('a seal that throws leaves nothing behind', () => sealThrows(scene));
   test('conditions on the source are decided, "not modified" as a failure', () => sourceConditions(scene));
   test('conditions on the target are decided', () => targetConditions(scene));
+  test('a copy onto itself under If-Match never undoes a racing put', () => racingRetags(scene));
   test('an absent source is NoSuchKey, an absent bucket NoSuchBucket', () => absentSource(scene));
 }
 
@@ -135,6 +136,25 @@ async function targetConditions({ storage, freshBucket }: Scene): Promise<void> 
   await refused(storage.objects.put(bucket, TO, copy, { ifMatch: 'f'.repeat(32) }), 'PreconditionFailed');
   await storage.objects.put(bucket, TO, copy, { ifMatch: storedFor(bytes).etag });
   sameBytes(await bytesOf(await storage.objects.get(bucket, TO, {})), bytes);
+}
+
+async function racingRetags({ storage, freshBucket }: Scene): Promise<void> {
+  const bucket = await freshBucket();
+  for (let round = 0; round < 50; round++) {
+    const [before, after] = [noise(20, 2 * round + 1), noise(30, 2 * round + 2)];
+    const { etag } = await storage.objects.put(bucket, FROM, bytesSource(before), {});
+    const replace = () => storage.objects.put(bucket, FROM, bytesSource(after), {});
+    const retag = () => succeededOrLost(storage.objects.put(bucket, FROM, copyOf(bucket, FROM), { ifMatch: etag }));
+    await Promise.all(round % 2 === 0 ? [retag(), replace()] : [replace(), retag()]);
+    sameBytes(await bytesOf(await storage.objects.get(bucket, FROM, {})), after);
+  }
+}
+
+/** It may lose the race, but fail for no other reason. */
+async function succeededOrLost(write: Promise<unknown>): Promise<void> {
+  await write.catch((error: unknown) => {
+    if (!(error instanceof GatewayError) || error.code !== 'PreconditionFailed') throw error;
+  });
 }
 
 async function absentSource({ storage, freshBucket }: Scene): Promise<void> {

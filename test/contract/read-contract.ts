@@ -10,6 +10,7 @@ import {
   ABSENT_BUCKET,
   bytesOf,
   bytesSource,
+  failsWith,
   found,
   KiB,
   key,
@@ -41,6 +42,7 @@ export function readContract(scene: Scene): void {
   test('part 1 of an ordinary object is the object, part 2 is InvalidPartNumber', () => ordinaryParts(scene));
   test('read conditions are decided as RFC 9110 says', () => conditions(scene));
   test('a failed condition wins over a range that cannot be satisfied', () => conditionBeforeRange(scene));
+  test('an aborted reader gets no more bytes', () => abortedRead(scene));
   test('attributes come back as they were said, from head, get and list', () => attributes(scene));
   test('what the caller does to its attributes afterwards changes nothing', () => attributesAreKept(scene));
 }
@@ -197,6 +199,24 @@ async function conditionBeforeRange({ storage, freshBucket }: Scene): Promise<vo
   );
   const answer = await storage.objects.get(bucket, K, { range, conditions: { ifNoneMatch: [info.etag] } });
   assert(answer !== undefined && 'kind' in answer);
+}
+
+async function abortedRead({ storage, freshBucket }: Scene): Promise<void> {
+  const bucket = await freshBucket();
+  await storage.objects.put(bucket, K, bytesSource(noise(17 * MiB)), {});
+  const controller = new AbortController();
+  const cause = new Error('the client went away');
+  const read = found(await storage.objects.get(bucket, K, {}, controller.signal));
+  let taken = 0;
+  const readAll = async () => {
+    assert(!Buffer.isBuffer(read.body), 'a large body is streamed');
+    for await (const chunk of read.body) {
+      taken += chunk.length;
+      controller.abort(cause);
+    }
+  };
+  await failsWith(readAll(), cause);
+  assert(taken < 17 * MiB);
 }
 
 function everyAttribute(): ObjectAttributes {

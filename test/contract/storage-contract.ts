@@ -13,6 +13,7 @@ import { modelContract } from './model-contract.ts';
 import { readContract } from './read-contract.ts';
 import { OWNER, type Scene } from './scene.ts';
 import { uploadContract } from './upload-contract.ts';
+import { uploadEndContract } from './upload-end-contract.ts';
 import { uploadListContract } from './upload-list-contract.ts';
 import { writeContract } from './write-contract.ts';
 
@@ -49,6 +50,7 @@ export function storageContract(name: string, open: () => Promise<OpenStorage>):
     describe('copies', () => copyContract(scene));
     describe('lists', () => listContract(scene));
     describe('uploads', () => uploadContract(scene));
+    describe('ends of uploads', () => uploadEndContract(scene));
     describe('lists of uploads', () => uploadListContract(scene));
     describe('buckets', () => bucketContract(scene));
     describe('random histories', () => modelContract(scene));

@@ -1,16 +1,9 @@
-/** Multipart uploads: parts arrive in any order and again, and become an object whole or not at all. */
+/** Multipart uploads: parts arrive in any order and again, and become an object with parts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GatewayError } from '../../src/base/errors.ts';
-import { type BucketName, parseUploadId, type UploadId } from '../../src/base/names.ts';
-import type {
-  NewUpload,
-  ObjectInfo,
-  PartInfo,
-  PutSource,
-  StoredAttributes,
-  WriteConditions,
-} from '../../src/base/object-store.ts';
+import { parseUploadId } from '../../src/base/names.ts';
+import type { NewUpload, ObjectInfo, PartInfo, PutSource } from '../../src/base/object-store.ts';
 import {
   ABSENT_BUCKET,
   allKeys,
@@ -29,16 +22,7 @@ import {
   storedFor,
   streamSource,
 } from './scene.ts';
-
-const K = key('folder/made of parts');
-const NEW: NewUpload = { contentType: undefined, attributes: {}, checksum: undefined };
-const SEALED: StoredAttributes = {
-  etag: `${'c'.repeat(32)}-3`,
-  contentType: 'image/x',
-  attributes: { tags: { a: 'b' } },
-};
-const seal = () => SEALED;
-const UNKNOWN_ID = parseUploadId('0'.repeat(32));
+import { completed, K, NEW, SEALED, seal, started } from './upload-scene.ts';
 
 export function uploadContract(scene: Scene): void {
   test('an upload is known by what it was created with, and shows no object', () => creation(scene));
@@ -48,40 +32,8 @@ export function uploadContract(scene: Scene): void {
   test('a part sent again replaces the first', () => resentParts(scene));
   test('a part whose stream or seal fails leaves the part before it', () => failingParts(scene));
   test('parts are copied from objects, whole and in ranges', () => partCopies(scene));
-  test('the seal sees the parts in order, undefined for one that is unknown', () => sealSeesParts(scene));
-  test('a seal that refuses leaves the upload as it was', () => sealRefuses(scene));
-  test('complete decides write conditions', () => completeConditions(scene));
-  test('a repeated complete answers the object that it made while that is the current one', () =>
-    repeatedComplete(scene));
-  test('racing completes of one upload make one object', () => racingCompletes(scene));
-  test('two uploads racing under If-None-Match have one winner', () => racingUploads(scene));
-  test('after complete and after abort there is NoSuchUpload', () => goneUploads(scene));
-  test('an upload belongs to its key and bucket', () => wrongPlace(scene));
-  test('a part that is under way when its upload ends is NoSuchUpload', () => endedUnderPart(scene));
-  test('without a bucket there is NoSuchBucket', () => noBucket(scene));
   test('a copy of a completed object keeps its parts', () => copyKeepsParts(scene));
   test('a put over a completed object makes it ordinary again', () => putOverCompleted(scene));
-}
-
-async function started(
-  { storage, freshBucket }: Scene,
-  parts: Record<number, PutSource> = {},
-): Promise<[BucketName, UploadId]> {
-  const bucket = await freshBucket();
-  const id = await storage.uploads.create(bucket, K, NEW);
-  for (const [number, source] of Object.entries(parts))
-    await storage.uploads.putPart(bucket, K, id, Number(number), source);
-  return [bucket, id];
-}
-
-/** A bucket with an object completed from three small parts. */
-async function completed(scene: Scene): Promise<[BucketName, UploadId, ObjectInfo]> {
-  const [bucket, id] = await started(scene, {
-    1: bytesSource(noise(10, 1)),
-    2: bytesSource(noise(20, 2)),
-    3: bytesSource(noise(5, 3)),
-  });
-  return [bucket, id, await scene.storage.uploads.complete(bucket, K, id, [1, 2, 3], seal, {})];
 }
 
 async function creation({ storage, freshBucket }: Scene): Promise<void> {
@@ -269,170 +221,6 @@ async function partCopies(scene: Scene): Promise<void> {
   await storage.uploads.complete(bucket, K, id, [1, 2, 3], seal, {});
   const expected = Buffer.concat([bytes.subarray(3 * MiB, 8 * MiB), bytes, bytes.subarray(-5)]);
   sameBytes(await bytesOf(await storage.objects.get(bucket, K, {})), expected);
-}
-
-async function sealSeesParts(scene: Scene): Promise<void> {
-  const { storage } = scene;
-  const [bucket, id] = await started(scene, { 1: bytesSource(noise(10, 1)), 3: bytesSource(noise(30, 3)) });
-  const page = await storage.uploads.listParts(bucket, K, id, 0, 10);
-  const seen: unknown[] = [];
-  const refusal = new GatewayError('InvalidPart');
-  const attempt = storage.uploads.complete(
-    bucket,
-    K,
-    id,
-    [1, 2, 3],
-    (upload, parts) => {
-      seen.push(upload, [...parts]);
-      throw refusal;
-    },
-    {},
-  );
-  await failsWith(attempt, refusal);
-  assert.deepEqual(seen, [page.upload, [page.parts[0], undefined, page.parts[1]]]);
-  // A seal that overlooks the missing part does not make an object with a hole.
-  await refused(storage.uploads.complete(bucket, K, id, [1, 2, 3], seal, {}), 'InvalidPart');
-  assert.equal(await storage.objects.head(bucket, K), undefined);
-}
-
-async function sealRefuses(scene: Scene): Promise<void> {
-  const { storage } = scene;
-  const [bucket, id] = await started(scene, { 1: bytesSource(noise(10, 1)), 2: bytesSource(noise(20, 2)) });
-  const old = await storage.objects.put(bucket, K, bytesSource(noise(5)), {});
-  const before = await storage.uploads.listParts(bucket, K, id, 0, 10);
-  const refusal = new GatewayError('EntityTooSmall');
-  const refuse = () => {
-    throw refusal;
-  };
-  await failsWith(storage.uploads.complete(bucket, K, id, [1], refuse, {}), refusal);
-  assert.deepEqual(await storage.objects.head(bucket, K), old);
-  assert.deepEqual(await storage.uploads.listParts(bucket, K, id, 0, 10), before);
-  assert.equal((await storage.uploads.complete(bucket, K, id, [1, 2], seal, {})).size, 30);
-}
-
-async function completeConditions(scene: Scene): Promise<void> {
-  const { storage } = scene;
-  const [bucket, id] = await started(scene, { 1: bytesSource(noise(10, 1)) });
-  const complete = (conditions: WriteConditions) => storage.uploads.complete(bucket, K, id, [1], seal, conditions);
-  await refused(complete({ ifMatch: '*' }), 'NoSuchKey');
-  const old = await storage.objects.put(bucket, K, bytesSource(noise(5)), {});
-  await refused(complete({ ifNoneMatch: '*' }), 'PreconditionFailed');
-  await refused(complete({ ifMatch: 'f'.repeat(32) }), 'PreconditionFailed');
-  assert.deepEqual(await storage.objects.head(bucket, K), old);
-  assert.equal((await complete({ ifMatch: old.etag })).size, 10);
-}
-
-async function repeatedComplete(scene: Scene): Promise<void> {
-  const { storage } = scene;
-  const changes = [
-    (bucket: BucketName) => storage.objects.put(bucket, K, bytesSource(noise(5)), {}),
-    (bucket: BucketName) => storage.objects.remove(bucket, K),
-  ];
-  for (const change of changes) {
-    const [bucket, id] = await started(scene, { 1: bytesSource(noise(10, 1)) });
-    const complete = () => storage.uploads.complete(bucket, K, id, [1], seal, { ifNoneMatch: '*' });
-    const info = await complete();
-    assert.deepEqual(await complete(), info);
-    assert.deepEqual(await complete(), info);
-    assert.deepEqual(await storage.objects.head(bucket, K), info);
-    await change(bucket);
-    await refused(complete(), 'NoSuchUpload');
-  }
-}
-
-async function racingCompletes(scene: Scene): Promise<void> {
-  const { storage } = scene;
-  for (let round = 0; round < 10; round++) {
-    const [bucket, id] = await started(scene, { 1: bytesSource(noise(10, 1)) });
-    const complete = () => storage.uploads.complete(bucket, K, id, [1], seal, {});
-    const [first, second] = await Promise.all([complete(), complete()]);
-    assert.deepEqual(first, second);
-    assert.deepEqual(await storage.objects.head(bucket, K), first);
-  }
-}
-
-async function racingUploads({ storage, freshBucket }: Scene): Promise<void> {
-  const bucket = await freshBucket();
-  for (let round = 0; round < 20; round++) {
-    const at = key(`race-${round}`);
-    const ids = [await storage.uploads.create(bucket, at, NEW), await storage.uploads.create(bucket, at, NEW)];
-    for (const [i, id] of ids.entries()) await storage.uploads.putPart(bucket, at, id, 1, bytesSource(noise(10 + i)));
-    const outcomes = await Promise.allSettled(
-      ids.map((id) => storage.uploads.complete(bucket, at, id, [1], seal, { ifNoneMatch: '*' })),
-    );
-    const winners = outcomes.flatMap((outcome, i) => (outcome.status === 'fulfilled' ? [i] : []));
-    assert.equal(winners.length, 1);
-    assert.equal((await storage.objects.head(bucket, at))?.size, 10 + (winners[0] as number));
-  }
-}
-
-/** Everything that names the upload is NoSuchUpload; `complete` only where the object is not its own. */
-async function isGone(
-  { storage: { uploads } }: Scene,
-  bucket: BucketName,
-  at: typeof K,
-  id: UploadId,
-  complete = true,
-): Promise<void> {
-  await refused(uploads.putPart(bucket, at, id, 1, bytesSource(noise(5))), 'NoSuchUpload');
-  await refused(uploads.putPart(bucket, at, id, 1, streamSource(noise(5))), 'NoSuchUpload');
-  await refused(uploads.listParts(bucket, at, id, 0, 10), 'NoSuchUpload');
-  await refused(uploads.abort(bucket, at, id), 'NoSuchUpload');
-  if (complete) await refused(uploads.complete(bucket, at, id, [1], seal, {}), 'NoSuchUpload');
-}
-
-async function goneUploads(scene: Scene): Promise<void> {
-  const { storage } = scene;
-  const [bucket, id] = await completed(scene);
-  await isGone(scene, bucket, K, id, false);
-  const second = await storage.uploads.create(bucket, K, NEW);
-  await storage.uploads.putPart(bucket, K, second, 1, bytesSource(noise(5)));
-  await storage.uploads.abort(bucket, K, second);
-  await isGone(scene, bucket, K, second);
-  await isGone(scene, bucket, K, UNKNOWN_ID);
-  const page = await storage.uploads.listUploads(bucket, {
-    prefix: '',
-    delimiter: '',
-    afterKey: '',
-    afterUploadId: '',
-    limit: 10,
-  });
-  assert.deepEqual(page.uploads, []);
-}
-
-async function wrongPlace(scene: Scene): Promise<void> {
-  const [bucket, id] = await started(scene, { 1: bytesSource(noise(10)) });
-  await isGone(scene, bucket, key('another key'), id);
-  await isGone(scene, await scene.freshBucket(), K, id);
-  assert.equal((await scene.storage.uploads.listParts(bucket, K, id, 0, 10)).parts.length, 1);
-}
-
-async function endedUnderPart(scene: Scene): Promise<void> {
-  const { storage } = scene;
-  const ends = [
-    (bucket: BucketName, id: UploadId) => storage.uploads.abort(bucket, K, id),
-    (bucket: BucketName, id: UploadId) => storage.uploads.complete(bucket, K, id, [1], seal, {}),
-  ];
-  for (const end of ends) {
-    const [bucket, id] = await started(scene, { 1: bytesSource(noise(10)) });
-    const chunks = (async function* () {
-      yield noise(10);
-      await end(bucket, id);
-      yield noise(10);
-    })();
-    const source: PutSource = { kind: 'stream', chunks, seal: () => storedFor(noise(20)) };
-    await refused(storage.uploads.putPart(bucket, K, id, 2, source), 'NoSuchUpload');
-  }
-}
-
-async function noBucket({ storage: { uploads } }: Scene): Promise<void> {
-  await refused(uploads.create(ABSENT_BUCKET, K, NEW), 'NoSuchBucket');
-  await refused(uploads.putPart(ABSENT_BUCKET, K, UNKNOWN_ID, 1, bytesSource(noise(5))), 'NoSuchBucket');
-  await refused(uploads.complete(ABSENT_BUCKET, K, UNKNOWN_ID, [1], seal, {}), 'NoSuchBucket');
-  await refused(uploads.abort(ABSENT_BUCKET, K, UNKNOWN_ID), 'NoSuchBucket');
-  await refused(uploads.listParts(ABSENT_BUCKET, K, UNKNOWN_ID, 0, 10), 'NoSuchBucket');
-  const whole = { prefix: '', delimiter: '', afterKey: '', afterUploadId: '', limit: 10 };
-  await refused(uploads.listUploads(ABSENT_BUCKET, whole), 'NoSuchBucket');
 }
 
 async function copyKeepsParts(scene: Scene): Promise<void> {

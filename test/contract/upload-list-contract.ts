@@ -36,6 +36,7 @@ async function partPages({ storage, freshBucket }: Scene): Promise<void> {
       const page = await storage.uploads.listParts(bucket, at, id, after, limit);
       assert.equal(page.upload.uploadId, id);
       assert.equal(page.parts.length, Math.min(limit, numbers.length - listed.length));
+      assert(page.parts.length > 0, 'a next page holds something');
       listed.push(...page.parts);
       if (page.nextAfter !== undefined) assert.equal(page.nextAfter, page.parts.at(-1)?.number);
       after = page.nextAfter;
@@ -123,6 +124,8 @@ async function pagedLines(storage: Storage, bucket: BucketName, query: Query, at
     assert(page.uploads.length + page.commonPrefixes.length <= query.limit);
     uploads.push(...page.uploads.map((upload) => upload.key));
     prefixes.push(...page.commonPrefixes);
+    const isEmpty = page.uploads.length + page.commonPrefixes.length === 0;
+    assert(!isEmpty || next.key === '', 'a next page holds something');
     assert(uploads.length + prefixes.length <= atMost, 'paging does not repeat itself');
     next = page.next;
   }

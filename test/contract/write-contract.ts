@@ -33,6 +33,7 @@ export function writeContract(scene: Scene): void {
   test('a seal that throws leaves nothing behind', () => sealThrows(scene));
   test('a stream that fails midway leaves nothing behind', () => streamFails(scene));
   test('a signal that aborted before the end of a write leaves nothing behind', () => aborted(scene));
+  test('a signal that aborts in the midst of a body leaves nothing behind', () => abortedMidway(scene));
   test('removal is idempotent', () => removal(scene));
   test('If-None-Match writes only where there is nothing', () => ifNoneMatch(scene));
   test('If-Match writes only over the named object', () => ifMatch(scene));
@@ -167,6 +168,23 @@ async function aborted(scene: Scene): Promise<void> {
     (write) => failsWith(write, cause),
     before,
   );
+}
+
+async function abortedMidway({ storage, freshBucket }: Scene): Promise<void> {
+  const bucket = await freshBucket();
+  const old = await storage.objects.put(bucket, K, bytesSource(noise(5)), {});
+  const cause = new Error('the client went away');
+  for (const size of [10, LARGE]) {
+    const controller = new AbortController();
+    const chunks = (async function* () {
+      yield noise(size);
+      controller.abort(cause);
+      yield noise(size);
+    })();
+    const seal = () => assert.fail('an aborted body is not sealed');
+    await failsWith(storage.objects.put(bucket, K, { kind: 'stream', chunks, seal }, {}, controller.signal), cause);
+    assert.deepEqual(await storage.objects.head(bucket, K), old);
+  }
 }
 
 async function removal({ storage, freshBucket }: Scene): Promise<void> {
