@@ -73,7 +73,9 @@ export class MemoryObjectStore implements ObjectStore {
         : await takeBody(source, LIMITS.putBytesMax, signal);
     recheckBucket(this.#state, target);
     checkWriteConditions(conditions, target.objects.get(key)?.info.etag);
-    const object = objectOf(sealed, this.#state.clock.now());
+    const isKept = source.kind === 'copy' && source.keepModified === true;
+    const modifiedMs = (isKept ? sealed.copied?.info.modifiedMs : undefined) ?? this.#state.clock.now();
+    const object = objectOf(sealed, modifiedMs);
     target.objects.set(key, object);
     return object.info;
   }
@@ -89,12 +91,12 @@ export class MemoryObjectStore implements ObjectStore {
   }
 }
 
-function objectOf(sealed: Sealed, nowMs: number): MemoryObject {
+function objectOf(sealed: Sealed, modifiedMs: number): MemoryObject {
   const { content, stored, copied } = sealed;
   const parts = copied?.parts ?? [];
   const oneRecord = parts.length === 0 && content.size <= LIMITS.extentBytes;
   const crc32 = oneRecord ? checksumContent(content) : undefined;
-  const info = { ...stored, size: content.size, modifiedMs: nowMs, crc32, partCount: parts.length };
+  const info = { ...stored, size: content.size, modifiedMs, crc32, partCount: parts.length };
   return { info, content, parts, madeBy: undefined };
 }
 

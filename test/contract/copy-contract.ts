@@ -12,7 +12,9 @@ import {
   copyOf,
   failsWith,
   found,
+  keepStored,
   key,
+  nextMillisecond,
   noise,
   refused,
   type Scene,
@@ -26,6 +28,7 @@ const [FROM, TO] = [key('from'), key('to')];
 export function copyContract(scene: Scene): void {
   test('a copy in the bucket and to another one has the bytes, and outlives its source', () => copies(scene));
   test('a copy onto itself keeps the bytes under new attributes', () => ontoItself(scene));
+  test('a copy onto itself keeps the time of the write where it is asked to', () => keepsModified(scene));
   test('the seal sees the source and decides the attributes', () => sealDecides(scene));
   test('a seal that throws leaves nothing behind', () => sealThrows(scene));
   test('conditions on the source are decided, "not modified" as a failure', () => sourceConditions(scene));
@@ -65,6 +68,22 @@ async function ontoItself({ storage, freshBucket }: Scene): Promise<void> {
       sameBytes(await bytesOf(read), bytes);
     }
     assert.deepEqual(await allKeys(storage, bucket), ['from']);
+  }
+}
+
+async function keepsModified({ storage, freshBucket }: Scene): Promise<void> {
+  const bucket = await freshBucket();
+  for (const size of [0, 10, LARGE]) {
+    const source = await storage.objects.put(bucket, FROM, bytesSource(noise(size)), {});
+    await nextMillisecond();
+    const attributes = { tags: { size: String(size) } };
+    const seal = () => ({ ...keepStored(source), attributes });
+    const retagged = await storage.objects.put(bucket, FROM, copyOf(bucket, FROM, { seal, keepModified: true }), {});
+    assert.deepEqual(retagged, { ...source, attributes });
+    assert.deepEqual(await storage.objects.head(bucket, FROM), retagged);
+    await nextMillisecond();
+    const rewritten = await storage.objects.put(bucket, FROM, copyOf(bucket, FROM), {});
+    assert(rewritten.modifiedMs > source.modifiedMs, 'an ordinary copy is a write of its own time');
   }
 }
 

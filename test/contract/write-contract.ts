@@ -31,6 +31,7 @@ export function writeContract(scene: Scene): void {
   test('a buffer may be reused when the write has resolved', () => buffersAreReusable(scene));
   test('a seal runs once, after the last byte', () => sealRunsOnce(scene));
   test('a seal that throws leaves nothing behind', () => sealThrows(scene));
+  test('a size hint that is wrong does no harm', () => wrongHint(scene));
   test('a stream that fails midway leaves nothing behind', () => streamFails(scene));
   test('a signal that aborted before the end of a write leaves nothing behind', () => aborted(scene));
   test('a signal that aborts in the midst of a body leaves nothing behind', () => abortedMidway(scene));
@@ -143,6 +144,19 @@ async function sealThrows(scene: Scene): Promise<void> {
     };
     const sourceOf = (size: number): PutSource => ({ kind: 'stream', chunks: oddChunks(noise(size)), seal });
     await leavesNothing(scene, sourceOf, (write) => failsWith(write, failure));
+  }
+}
+
+async function wrongHint({ storage, freshBucket }: Scene): Promise<void> {
+  const bucket = await freshBucket();
+  for (const size of [0, 10, LARGE]) {
+    for (const sizeHint of [0, 9, 10, 70_000, LARGE, 2 * LARGE]) {
+      const bytes = noise(size);
+      const source = { kind: 'stream', chunks: oddChunks(bytes), sizeHint, seal: () => storedFor(bytes) } as const;
+      const info = await storage.objects.put(bucket, K, source, {});
+      assert.equal(info.size, size);
+      sameBytes(await bytesOf(await storage.objects.get(bucket, K, {})), bytes);
+    }
   }
 }
 
