@@ -6,7 +6,7 @@ import { createReadStream, type ReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { extract, type Headers } from 'tar-stream';
+import { extract, type Header } from 'tar-stream';
 import { CliError } from './exit.ts';
 import { pathOfTarName } from './key-mapping.ts';
 
@@ -39,7 +39,7 @@ async function isGzip(path: string): Promise<boolean> {
 const FOLDER_TYPES: ReadonlySet<string> = new Set(['directory', 'pax-header', 'pax-global-header']);
 
 interface Entry extends AsyncIterable<Buffer> {
-  readonly header: Headers;
+  readonly header: Header;
   resume(): void;
 }
 

@@ -1,0 +1,200 @@
+/**
+ * `penstock import PATH s3://bucket/prefix`: a folder, a tar or one file becomes objects. Promises: run again, it sends only
+ * what is missing or different; one bad file does not stop the others; the bucket is made when it is not there.
+ *
+ * Hardest decision: how to know what is there. A folder is walked in the order of keys and joined with the listing as both
+ * stream by, so that neither side is held in memory. A tar has its own order, so the listing is kept in a map, up to a bound,
+ * and asked for one by one above it.
+ */
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { Command } from 'commander';
+import { withConnection } from './connection.ts';
+import { contentTypeOf } from './content-types.ts';
+import { type ExitCode, usageError } from './exit.ts';
+import { fileMatches } from './file-digest.ts';
+import type { ImportOptions, ImportRun } from './import-run.ts';
+import { importTar } from './import-tar.ts';
+import { keyFault, keyOfPath } from './key-mapping.ts';
+import { type LocalFile, walkFiles } from './local-files.ts';
+import { openClient } from './open-client.ts';
+import { parseJobs } from './options.ts';
+import { startProgress } from './progress.ts';
+import { parseS3Address } from './s3-address.ts';
+import { joinByKey, judge, type Pair, type RemoteObject } from './sync-plan.ts';
+import { isTarName } from './tar-files.ts';
+import { printLine, runVerb, type Terminal } from './terminal.ts';
+import { exitCodeOf, printSummary, TransferReport } from './transfer-report.ts';
+import { uploadFile } from './upload.ts';
+import { ByteBudget, forEachConcurrent } from './work-queue.ts';
+
+/** Bytes of files in memory at once, for all jobs together. */
+const MEMORY_BYTES = 256 * 1024 * 1024;
+
+const EXAMPLES = `  penstock import ./scans s3://train                   every file below ./scans, as bucket train, key = path
+  penstock import ./scans/ct s3://train/ct             keys ct/...
+  penstock import tiles.tar.gz s3://train/tiles        what is in the archive (use \`put\` for the archive itself)
+  penstock import ./scans s3://train --jobs 128        more at once, for a fast gateway far away
+
+The bucket is made when it does not exist (--no-create refuses). Run it again to go on or to bring changes over: files of the
+same size are compared by MD5, and only what is missing or different is sent. Nothing is ever deleted.`;
+
+export function register(program: Command): void {
+  const command = program
+    .command('import')
+    .summary('send a folder or a tar')
+    .description(
+      'Send the files of a folder or a tar to a bucket; run again, it sends only what is missing or different.',
+    )
+    .argument('<PATH>', 'folder, .tar, .tar.gz or .tgz, or one file')
+    .argument('<TARGET>', 's3://bucket or s3://bucket/prefix')
+    .option('--jobs <N>', 'files on their way at once', parseJobs, 32)
+    .option('--no-create', 'fail when the bucket does not exist')
+    .option('--follow-links', 'follow symbolic links (default: leave them out and count them)')
+    .option('--size-only', 'take files of the same size for the same, without reading them')
+    .option('--json', 'print the summary as JSON');
+  withConnection(command, EXAMPLES).action(async (path: string, target: string, options: ImportOptions) => {
+    await runVerb((terminal) => importPath(path, target, options, terminal));
+  });
+}
+
+export async function importPath(
+  path: string,
+  targetText: string,
+  options: ImportOptions,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const target = parseS3Address(targetText);
+  const what = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw usageError(`${path} cannot be imported: ${error.code === 'ENOENT' ? 'it does not exist' : error.message}.`);
+  });
+  const client = openClient(options, options.jobs + 2, terminal);
+  const progress = startProgress('import', terminal.stderr);
+  const report = new TransferReport();
+  const run: ImportRun = { client, target, options, report, progress, budget: new ByteBudget(MEMORY_BYTES), terminal };
+  let failure: unknown;
+  try {
+    await prepareBucket(run);
+    if (what.isDirectory()) await importFolder(run, path);
+    else if (isTarName(path)) await importTar(run, path);
+    else await importOne(run, path);
+  } catch (error) {
+    failure = error;
+  } finally {
+    progress.stop();
+    await client.close();
+  }
+  return endImport(run, failure);
+}
+
+async function endImport({ report, progress, options, terminal }: ImportRun, failure: unknown): Promise<ExitCode> {
+  const interrupted = terminal.signal.aborted;
+  const skippedWhat = 'links and what is no ordinary file';
+  if (failure !== undefined && !interrupted && report.isEmpty) throw failure;
+  const facts = { moved: 'sent', elapsedMs: progress.elapsedMs(), interrupted, skippedWhat };
+  await printSummary(terminal.stdout, report, facts, options.json === true);
+  if (failure !== undefined && !interrupted) throw failure;
+  return exitCodeOf(report, interrupted);
+}
+
+async function prepareBucket({ client, target, options, terminal }: ImportRun): Promise<void> {
+  if (!options.create) {
+    if (await client.bucketExists(target.bucket)) return;
+    throw usageError(
+      `The bucket ${target.bucket} does not exist. Make it with \`penstock bucket create ${target.bucket}\`, or leave out --no-create.`,
+    );
+  }
+  if (await client.createBucket(target.bucket)) await printLine(terminal.stderr, `made bucket ${target.bucket}`);
+}
+
+type KeyedFile = LocalFile & { readonly key: string };
+
+async function* keyed(files: AsyncIterable<LocalFile>, prefix: string): AsyncGenerator<KeyedFile> {
+  for await (const file of files) yield { ...file, key: keyOfPath(prefix, file.relativePath) };
+}
+
+async function importFolder(run: ImportRun, root: string): Promise<void> {
+  const { client, target, report, progress, options } = run;
+  const followLinks = options.followLinks === true;
+  const files = walkFiles(root, followLinks, {
+    onSkipped: () => {
+      report.counts.skipped += 1;
+    },
+    onError: (path, error) => report.fail(path, error),
+  });
+  const counting = countFiles(root, followLinks, run);
+  const prefix = keyOfPath(target.key, '');
+  const pairs = joinByKey(keyed(files, target.key), client.objects(target.bucket, prefix));
+  await forEachConcurrent(pairs, options.jobs, (pair) => importFile(run, pair));
+  progress.tally.total = progress.tally.done;
+  await counting;
+}
+
+/** A second walk that runs ahead and only counts, so that the time left can be told. */
+async function countFiles(root: string, followLinks: boolean, { progress, terminal }: ImportRun): Promise<void> {
+  const ignore = { onSkipped: () => {}, onError: () => {} };
+  let counted = 0;
+  try {
+    for await (const _file of walkFiles(root, followLinks, ignore)) {
+      counted += 1;
+      progress.tally.total = Math.max(counted, progress.tally.done);
+      if (terminal.signal.aborted) return;
+    }
+    progress.tally.totalIsKnown = true;
+  } catch {
+    // the walk that sends meets the same error and reports it
+  }
+}
+
+async function importOne(run: ImportRun, path: string): Promise<void> {
+  const { client, target, progress } = run;
+  const name = basename(path);
+  const key = keyOfPath(target.key, name);
+  const remote = await client.head(target.bucket, key);
+  progress.tally.total = 1;
+  progress.tally.totalIsKnown = true;
+  await importFile(run, {
+    local: { key, path, relativePath: name },
+    remote: remote === undefined ? undefined : { key, ...remote },
+  });
+}
+
+async function importFile(run: ImportRun, { local, remote }: Pair<KeyedFile>): Promise<void> {
+  const { report, progress, terminal } = run;
+  if (terminal.signal.aborted) throw terminal.signal.reason;
+  try {
+    if (await isThere(run, local, remote)) report.counts.same += 1;
+    else await sendFile(run, local);
+  } catch (error) {
+    if (terminal.signal.aborted) throw error;
+    progress.tally.failed += 1;
+    report.fail(local.path, nameFault(local) ?? error);
+  } finally {
+    progress.tally.done += 1;
+  }
+}
+
+/** Node shows a name that is not UTF-8 with U+FFFD in it, and then does not find the file. */
+function nameFault({ relativePath }: KeyedFile): Error | undefined {
+  return relativePath.includes('\ufffd') ? new Error('its name is not UTF-8; rename it') : undefined;
+}
+
+async function isThere({ options }: ImportRun, file: KeyedFile, remote: RemoteObject | undefined): Promise<boolean> {
+  if (remote === undefined) return false;
+  const { size } = await stat(file.path);
+  const verdict = judge(size, remote, options.sizeOnly === true);
+  if (verdict === 'compare') return fileMatches(file.path, size, remote.etag);
+  return verdict === 'same';
+}
+
+async function sendFile({ client, target, report, progress, budget }: ImportRun, file: KeyedFile): Promise<void> {
+  const fault = keyFault(file.key);
+  if (fault !== undefined) throw new Error(fault);
+  const { size } = await stat(file.path);
+  const to = { client, bucket: target.bucket, key: file.key, contentType: contentTypeOf(file.relativePath) };
+  await uploadFile(to, file.path, size, budget, (bytes) => {
+    progress.tally.bytes += bytes;
+    report.counts.movedBytes += bytes;
+  });
+  report.counts.moved += 1;
+}
