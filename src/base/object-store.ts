@@ -116,7 +116,13 @@ export interface PartInfo {
 /** Where the bytes of a write come from. `seal` runs once, after the last byte was taken, and may throw to refuse the write. */
 export type PutSource =
   | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly stored: StoredAttributes }
-  | { readonly kind: 'stream'; readonly chunks: AsyncIterable<Buffer>; readonly seal: () => StoredAttributes }
+  | {
+      readonly kind: 'stream';
+      readonly chunks: AsyncIterable<Buffer>;
+      /** Bytes to expect, where the sender said so: less memory is set aside for a small body. */
+      readonly sizeHint?: number;
+      readonly seal: () => StoredAttributes;
+    }
   | CopySource;
 
 export interface CopySource {
@@ -126,6 +132,8 @@ export interface CopySource {
   readonly conditions?: ReadConditions;
   /** Part copies only. */
   readonly range?: RangeSpec;
+  /** Copies onto itself only: a change of tags or ACL leaves Last-Modified as it was. */
+  readonly keepModified?: boolean;
   /** Given the source, what to store with the copy. May throw to refuse. Bytes are shared where source and target are one. */
   readonly seal: (source: ObjectInfo) => StoredAttributes;
 }

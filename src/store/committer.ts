@@ -17,6 +17,8 @@ export interface VolumeGrant {
   /** Where the next record goes; the size of the superblock for a new volume, whose file the caller makes. */
   readonly end: number;
   readonly isNew: boolean;
+  /** Timestamps of the appender's records must be above this. */
+  readonly clock: number;
 }
 
 /** Heads of records that are durable in the submitter's volume, in order. */
@@ -100,6 +102,8 @@ export interface Submission {
 export interface SubmissionReply {
   readonly heads: readonly HeadOutcome[];
   readonly decisions: readonly DecisionOutcome[];
+  /** Newest timestamp that the index has seen; a rewrite of a stale record must be above it. */
+  readonly clock: number;
 }
 
 export interface KeeperEvents {

@@ -40,6 +40,8 @@ export interface VolumeState {
   readonly sealed: boolean;
   /** A write to it failed: it is read, never appended to. */
   readonly damaged: boolean;
+  /** Nothing needs it: its file is being removed. */
+  readonly dropped?: boolean;
 }
 
 type Bytes = Database<Buffer, Buffer>;

@@ -140,7 +140,7 @@ class Window {
   readonly #fd: number;
   readonly end: number;
   #start = 0;
-  #bytes = Buffer.alloc(0);
+  #bytes: Buffer = Buffer.alloc(0);
 
   constructor(fd: number, end: number) {
     this.#fd = fd;

@@ -1,0 +1,237 @@
+/**
+ * What a record means to the index: the one function behind live commits, the replay of tails after a crash, and the rebuild of
+ * a lost index. Because all three apply the same records by the same rules, a rebuilt index equals the old one.
+ *
+ * Rules: the newest timestamp of a key wins; a tombstone leaves a grave, so that an older record that arrives later stays dead;
+ * a manifest that names an upload ends that upload. In `rebuild` the records come in any order, so graves and ended uploads are
+ * kept until `finishRebuild`, and parts may come before their upload.
+ */
+import { attributesOf } from '../format/attributes.ts';
+import { Entry, encodeEntry } from '../format/index-entry.ts';
+import { indexKey, partKey, uploadKey } from '../format/index-key.ts';
+import type { Location, Manifest } from '../format/manifest.ts';
+import { RECORD_KIND, type RecordHead, recordLength } from '../format/record.ts';
+import { HEAD_OUTCOME, type HeadOutcome } from './committer.ts';
+import type { BucketState, IndexDatabase } from './index-database.ts';
+
+export interface RecordPlace {
+  readonly volume: number;
+  readonly offset: number;
+  readonly headLength: number;
+}
+
+/** Reads the manifest of a record, synchronously: it was just written, or is being replayed. */
+export type ManifestReader = (location: Location) => Manifest;
+
+export class Applier {
+  readonly #index: IndexDatabase;
+  readonly #readManifest: ManifestReader;
+  readonly #mode: 'live' | 'rebuild';
+  /** Live bytes that changed, by volume, since the last `flush`. */
+  #live = new Map<number, number>();
+  #bucketIds: Set<number> | undefined;
+  readonly #endedUploads = new Set<string>();
+  readonly #endedBuckets = new Map<number, number>();
+
+  constructor(index: IndexDatabase, readManifest: ManifestReader, mode: 'live' | 'rebuild') {
+    this.#index = index;
+    this.#readManifest = readManifest;
+    this.#mode = mode;
+  }
+
+  /** Forgets what an aborted transaction told it. */
+  reset(): void {
+    this.#live = new Map();
+    this.#bucketIds = undefined;
+  }
+
+  /** Live bytes by volume since the last call. */
+  takeLive(): Map<number, number> {
+    const live = this.#live;
+    this.#live = new Map();
+    return live;
+  }
+
+  knowsBucket(id: number): boolean {
+    this.#bucketIds ??= new Set(this.#index.buckets().map((b) => b.id));
+    return this.#bucketIds.has(id);
+  }
+
+  /** Must run inside a transaction. `manifest` spares the reading of one that the caller has at hand. */
+  apply(head: RecordHead, at: RecordPlace, manifest?: Manifest): HeadOutcome {
+    switch (head.kind) {
+      case RECORD_KIND.extent:
+        return HEAD_OUTCOME.applied;
+      case RECORD_KIND.object:
+      case RECORD_KIND.manifest:
+        return this.#object(head, at, manifest);
+      case RECORD_KIND.part:
+      case RECORD_KIND.partManifest:
+        return this.#part(head, at, manifest);
+      case RECORD_KIND.tombstone:
+        return this.#tombstone(head, at);
+      case RECORD_KIND.bucket:
+        return this.#bucket(head, at);
+      case RECORD_KIND.bucketGone:
+        return this.#bucketGone(head, at);
+      case RECORD_KIND.upload:
+        return this.#upload(head, at);
+      case RECORD_KIND.uploadGone:
+        this.#endUpload(head.bucketId, head.key, uploadIdOf(head));
+        this.#keep(at, head);
+        return HEAD_OUTCOME.applied;
+      default:
+        // A kind of a later release: harmless to skip, since its writer would have raised the format version otherwise.
+        return HEAD_OUTCOME.applied;
+    }
+  }
+
+  #object(head: RecordHead, at: RecordPlace, manifest: Manifest | undefined): HeadOutcome {
+    if (this.#mode === 'live' && !this.knowsBucket(head.bucketId)) return HEAD_OUTCOME.noSuchBucket;
+    const key = indexKey(head.bucketId, head.key);
+    const current = this.#index.entry('objects', key);
+    const upload = head.kind === RECORD_KIND.manifest ? attributesOf(head.attributes).upload : undefined;
+    if (upload !== undefined) this.#endUpload(head.bucketId, head.key, Buffer.from(upload, 'hex'));
+    if (current !== undefined && current.timestamp >= head.timestamp) return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
+    if (this.#index.grave(key) >= head.timestamp) return HEAD_OUTCOME.stale;
+    if (current !== undefined) this.#count(current, -1);
+    const entry = this.#entry(head, at, manifest);
+    this.#count(entry, 1, manifest);
+    this.#index.objects.putSync(key, entry.bytes);
+    return HEAD_OUTCOME.applied;
+  }
+
+  #part(head: RecordHead, at: RecordPlace, manifest: Manifest | undefined): HeadOutcome {
+    const uploadId = uploadIdOf(head);
+    if (this.#endedUploads.has(uploadId.toString('hex'))) return HEAD_OUTCOME.noSuchUpload;
+    const known = this.#index.uploads.getBinary(uploadKey(head.bucketId, head.key, uploadId)) !== undefined;
+    if (!known && this.#mode === 'live') return HEAD_OUTCOME.noSuchUpload;
+    const key = partKey(uploadId, head.part);
+    const current = this.#index.entry('parts', key);
+    if (current !== undefined && current.timestamp >= head.timestamp) return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
+    if (current !== undefined) this.#count(current, -1);
+    const entry = this.#entry(head, at, manifest);
+    this.#count(entry, 1, manifest);
+    this.#index.parts.putSync(key, entry.bytes);
+    return HEAD_OUTCOME.applied;
+  }
+
+  #tombstone(head: RecordHead, at: RecordPlace): HeadOutcome {
+    const key = indexKey(head.bucketId, head.key);
+    const current = this.#index.entry('objects', key);
+    if (current !== undefined && current.timestamp > head.timestamp) return HEAD_OUTCOME.stale;
+    if (current !== undefined) {
+      this.#count(current, -1);
+      this.#index.objects.removeSync(key);
+    }
+    if (this.#index.grave(key) < head.timestamp) this.#index.setGrave(key, head.timestamp);
+    this.#keep(at, head);
+    return HEAD_OUTCOME.applied;
+  }
+
+  #bucket(head: RecordHead, at: RecordPlace): HeadOutcome {
+    const name = head.key.toString();
+    const state = { ...(JSON.parse(head.attributes.toString()) as BucketState), id: head.bucketId, name, timestamp: head.timestamp };
+    const current = this.#index.bucket(name);
+    this.#keep(at, head);
+    if ((this.#endedBuckets.get(head.bucketId) ?? 0) > head.timestamp) return HEAD_OUTCOME.applied;
+    if (current !== undefined && current.timestamp >= head.timestamp) return HEAD_OUTCOME.applied;
+    this.#index.setBucket(state);
+    this.#raise('next-bucket', head.bucketId + 1);
+    this.#bucketIds?.add(head.bucketId);
+    return HEAD_OUTCOME.applied;
+  }
+
+  #bucketGone(head: RecordHead, at: RecordPlace): HeadOutcome {
+    const name = head.key.toString();
+    const current = this.#index.bucket(name);
+    if (current?.id === head.bucketId) this.#index.removeBucket(name);
+    this.#raise('next-bucket', head.bucketId + 1);
+    this.#bucketIds?.delete(head.bucketId);
+    if (this.#mode === 'rebuild') this.#endedBuckets.set(head.bucketId, head.timestamp);
+    this.#keep(at, head);
+    return HEAD_OUTCOME.applied;
+  }
+
+  #upload(head: RecordHead, at: RecordPlace): HeadOutcome {
+    this.#keep(at, head);
+    const uploadId = uploadIdOf(head);
+    if (this.#endedUploads.has(uploadId.toString('hex'))) return HEAD_OUTCOME.applied;
+    const value = Buffer.alloc(8 + head.attributes.length);
+    value.writeDoubleLE(head.modifiedMs, 0);
+    head.attributes.copy(value, 8);
+    this.#index.uploads.putSync(uploadKey(head.bucketId, head.key, uploadId), value);
+    return HEAD_OUTCOME.applied;
+  }
+
+  /** Removes an upload and its parts; what the object made of them needs is counted by its own entry. */
+  #endUpload(bucketId: number, key: Buffer, uploadId: Buffer): void {
+    if (this.#mode === 'rebuild') this.#endedUploads.add(uploadId.toString('hex'));
+    this.#index.uploads.removeSync(uploadKey(bucketId, key, uploadId));
+    for (const { key: part, value } of [...this.#index.prefixed('parts', uploadId)]) {
+      this.#count(new Entry(value), -1);
+      this.#index.parts.removeSync(part);
+    }
+  }
+
+  #entry(head: RecordHead, at: RecordPlace, manifest: Manifest | undefined): Entry {
+    if (head.kind !== RECORD_KIND.manifest && head.kind !== RECORD_KIND.partManifest) return new Entry(encodeEntry(head, at, head.part, undefined));
+    const list = manifest ?? this.#readManifest({ ...at, length: head.payloadLength, crc: head.payloadCrc });
+    const single = list.extents.length === 1 ? list.extents[0] : undefined;
+    return new Entry(encodeEntry(head, at, head.kind === RECORD_KIND.manifest ? list.parts.length : head.part, single));
+  }
+
+  /** Adds or takes away the bytes that an entry keeps alive. */
+  #count(entry: Entry, sign: 1 | -1, manifest?: Manifest): void {
+    const { record } = entry;
+    this.#add(record.volume, sign * recordLength(record.headLength, record.length));
+    if (!entry.isManifest) return;
+    const single = entry.payload;
+    const extents = single !== undefined ? [single] : (manifest ?? this.#readManifest(record)).extents;
+    for (const extent of extents) this.#add(extent.volume, sign * recordLength(extent.headLength, extent.length));
+  }
+
+  /** Records that the index does not point to, but a rebuild needs: tombstones, buckets, uploads. */
+  #keep(at: RecordPlace, head: RecordHead): void {
+    this.#add(at.volume, recordLength(at.headLength, head.payloadLength));
+  }
+
+  #add(volume: number, bytes: number): void {
+    this.#live.set(volume, (this.#live.get(volume) ?? 0) + bytes);
+  }
+
+  #raise(counter: string, atLeast: number): void {
+    if ((this.#index.number(counter) ?? 1) < atLeast) this.#index.setNumber(counter, atLeast);
+  }
+
+  /** After all records of a rebuild: drops what has no bucket or upload, and forgets the graves. */
+  finishRebuild(): void {
+    const buckets = new Set(this.#index.buckets().map((b) => b.id));
+    for (const { key } of [...this.#index.range('graves', Buffer.from([0]), undefined)]) this.#index.graves.removeSync(key);
+    for (const { key, value } of this.#index.range('objects', Buffer.from([0]), undefined)) {
+      if (buckets.has(key.readUInt32BE(0))) continue;
+      this.#count(new Entry(value), -1);
+      this.#index.objects.removeSync(key);
+    }
+    const uploads = new Set<string>();
+    for (const { key } of this.#index.range('uploads', Buffer.from([0]), undefined)) {
+      if (buckets.has(key.readUInt32BE(0))) uploads.add(key.subarray(key.length - 16).toString('hex'));
+      else this.#index.uploads.removeSync(key);
+    }
+    for (const { key, value } of this.#index.range('parts', Buffer.from([0]), undefined)) {
+      if (uploads.has(key.subarray(0, 16).toString('hex'))) continue;
+      this.#count(new Entry(value), -1);
+      this.#index.parts.removeSync(key);
+    }
+  }
+}
+
+function sameRecord(entry: Entry, at: RecordPlace): boolean {
+  const { volume, offset } = entry.record;
+  return volume === at.volume && offset === at.offset;
+}
+
+/** Parts, uploads and their ends carry the upload id in their attributes. */
+export function uploadIdOf(head: RecordHead): Buffer {
+  return Buffer.from(attributesOf(head.attributes).upload ?? '', 'hex');
+}

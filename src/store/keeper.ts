@@ -1,0 +1,367 @@
+/**
+ * The keeper: the only writer of the index. It takes submissions of all workers, applies everything that waits in one flushed
+ * LMDB transaction, and answers. Inside that transaction it also decides conditional writes and appends their records to its
+ * own volume (flushed before the commit), so that volumes and index agree at every moment.
+ *
+ * Why one process: two processes that commit to one LMDB environment can lose it to `MDB_PANIC` when one is killed inside a
+ * commit. Killed alone, the keeper loses nothing: the next one replays its volume's tail, and workers submit again what they
+ * have no answer for; a session's last reply is kept in the index, so that nothing is applied twice.
+ */
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, rmSync, truncateSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { deserialize, serialize } from 'node:v8';
+import type { Clock } from '../base/clock.ts';
+import { LIMITS } from '../base/limits.ts';
+import { decodeManifest, type Location, type Manifest } from '../format/manifest.ts';
+import { decodeRecordHead } from '../format/record.ts';
+import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
+import { Applier } from './applier.ts';
+import { type DecisionOutcome, HEAD_OUTCOME, type HeadOutcome, type IndexCommitter, type KeeperEvents, type StoreLog, type Submission, type SubmissionReply, type VolumeGrant } from './committer.ts';
+import { Decider } from './decider.ts';
+import { GraveKeeper } from './grave-keeper.ts';
+import { IndexDatabase, type VolumeState } from './index-database.ts';
+import { KeeperVolume } from './keeper-volume.ts';
+import { diskSpace, indexFolder, openStoreRoot, volumeBytesFor } from './store-root.ts';
+import { diskFailure } from './volume-appender.ts';
+import { volumePath, walkVolume } from './volume-file.ts';
+import { VolumeReader } from './volume-reader.ts';
+
+export interface KeeperOptions {
+  readonly root: string;
+  readonly clock: Clock;
+  readonly log: StoreLog;
+  /** Sessions of workers that are alive: their volumes are theirs. All others' tails are replayed. */
+  readonly aliveSessions?: readonly string[];
+}
+
+interface Waiting {
+  readonly session: string;
+  readonly submission: Submission;
+  readonly resolve: (reply: SubmissionReply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Submissions of one transaction. Each holds at most 1,024 heads and 256 decisions. */
+const BATCH_MAX = 64;
+export const KEEPER_SESSION = 'keeper';
+
+export class Keeper {
+  readonly index: IndexDatabase;
+  readonly root: string;
+  readonly clock: Clock;
+  readonly log: StoreLog;
+  readonly volumeBytesMax: number;
+  readonly #storeUuid: Buffer;
+  readonly #applier: Applier;
+  readonly #decider: Decider;
+  readonly #reader: VolumeReader;
+  readonly #volume: KeeperVolume;
+  readonly #graves: GraveKeeper;
+  readonly #events = new Map<string, KeeperEvents>();
+  /** Volumes that compaction reads or writes: not granted. */
+  readonly reserved = new Set<number>();
+  #queue: Waiting[] = [];
+  #scheduled = false;
+  #newest: number;
+  readonly stats = { transactions: 0, heads: 0, decisions: 0, commitMs: 0 };
+
+  private constructor(options: KeeperOptions, storeUuid: Buffer, index: IndexDatabase) {
+    this.root = options.root;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.index = index;
+    this.#storeUuid = storeUuid;
+    this.volumeBytesMax = volumeBytesFor(diskSpace(options.root).totalBytes);
+    this.#newest = index.number('clock') ?? 0;
+    this.#reader = new VolumeReader(options.root);
+    this.#applier = new Applier(index, (location) => this.readManifest(location), 'live');
+    this.#volume = new KeeperVolume(this);
+    this.#decider = new Decider(index, this.#applier, (head, payload, manifest) => {
+      const timestamp = this.#nextTimestamp();
+      const at = this.#volume.append({ ...head, timestamp }, payload);
+      this.#applier.apply({ ...head, timestamp }, at, manifest);
+    });
+    this.#graves = new GraveKeeper(index, options.clock);
+  }
+
+  /** Opens the store for writing and brings the index up to date with the volumes. */
+  static open(options: KeeperOptions): Keeper {
+    const { uuid } = openStoreRoot(options.root);
+    const keeper = new Keeper(options, uuid, IndexDatabase.open(indexFolder(options.root), 'write'));
+    keeper.#recover(new Set(options.aliveSessions ?? []));
+    return keeper;
+  }
+
+  /** A committer for a worker in this process. */
+  session(id: string): IndexCommitter {
+    return {
+      openVolume: () => Promise.resolve(this.openVolume(id)),
+      submit: (submission) => this.submit(id, submission),
+      sealVolume: (volume, end, damaged) => Promise.resolve(this.sealVolume(volume, end, damaged)),
+      subscribe: (events) => void this.#events.set(id, events),
+    };
+  }
+
+  async stop(): Promise<void> {
+    while (this.#queue.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    this.#volume.seal();
+    this.#reader.close();
+    await this.index.close();
+  }
+
+  // --- submissions ---
+
+  submit(session: string, submission: Submission): Promise<SubmissionReply> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ session, submission, resolve, reject });
+      if (this.#scheduled) return;
+      this.#scheduled = true;
+      setImmediate(() => this.#run());
+    });
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    const batch = this.#queue.slice(0, BATCH_MAX);
+    this.#queue = this.#queue.slice(BATCH_MAX);
+    if (this.#queue.length > 0) {
+      this.#scheduled = true;
+      setImmediate(() => this.#run());
+    }
+    this.#commit(batch);
+    this.#graves.sweep();
+  }
+
+  /** One transaction for all; when it fails, one for each, so that a bad one fails alone. */
+  #commit(batch: readonly Waiting[]): void {
+    const started = performance.now();
+    try {
+      const replies = this.#transact(() => batch.map((waiting) => this.#apply(waiting.session, waiting.submission)));
+      batch.forEach((waiting, i) => waiting.resolve(replies[i] as SubmissionReply));
+    } catch (error) {
+      if (batch.length > 1) {
+        for (const waiting of batch) this.#commit([waiting]);
+        return;
+      }
+      this.#refuse(batch[0] as Waiting, error);
+    }
+    this.stats.transactions++;
+    this.stats.commitMs += performance.now() - started;
+  }
+
+  /** Runs work in a flushed transaction, with the keeper's own volume flushed before the commit. */
+  #transact<T>(work: () => T): T {
+    try {
+      return this.index.transaction(() => {
+        const result = work();
+        this.#volume.flush();
+        this.#writeLive();
+        this.index.setNumber('clock', this.#newest);
+        return result;
+      });
+    } catch (error) {
+      this.#applier.reset();
+      this.#volume.abandon();
+      throw error;
+    }
+  }
+
+  #refuse(waiting: Waiting, error: unknown): void {
+    const failure = diskFailure(error, this.root);
+    const full = failure.code === 'StorageFull' || isMapFull(error);
+    this.log.error({ session: waiting.session, error: String(error) }, 'a transaction of the index failed; nothing of it was stored');
+    const { submission } = waiting;
+    waiting.resolve({
+      heads: (submission.group?.heads ?? []).map(() => (full ? HEAD_OUTCOME.storageFull : HEAD_OUTCOME.failed)),
+      decisions: submission.decisions.map((): DecisionOutcome => ({ ok: false, code: full ? 'StorageFull' : 'StoreFailure', message: failure.message })),
+      clock: this.#newest,
+    });
+  }
+
+  #apply(session: string, submission: Submission): SubmissionReply {
+    const known = this.index.session(session);
+    if (known !== undefined) {
+      const last = deserialize(known) as { sequence: number; reply: SubmissionReply };
+      if (last.sequence === submission.sequence) return last.reply;
+    }
+    const heads = submission.group === undefined ? [] : this.#applyGroup(submission.group);
+    const nowMs = this.clock.now();
+    const decisions = submission.decisions.map((decision) => this.#decider.decide(decision, nowMs));
+    const reply: SubmissionReply = { heads, decisions, clock: this.#newest };
+    this.index.setSession(session, serialize({ sequence: submission.sequence, reply }));
+    this.stats.heads += heads.length;
+    this.stats.decisions += decisions.length;
+    return reply;
+  }
+
+  #applyGroup(group: NonNullable<Submission['group']>): HeadOutcome[] {
+    const volume = this.index.volume(group.volume);
+    if (volume === undefined) throw new Error(`volume ${group.volume} was never granted`);
+    const uuid = Buffer.from(volume.uuid, 'hex');
+    const staleBefore = (this.clock.now() - LIMITS.staleWriteMs) * 1024;
+    let oldest = volume.oldest;
+    const outcomes = group.heads.map((bytes, i) => {
+      const offset = group.offsets[i] as number;
+      // Over the socket bytes come as plain views.
+      const head = decodeRecordHead(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), uuid, offset);
+      if (head === undefined) throw new Error(`a submitted head of volume ${group.volume} at ${offset} is damaged`);
+      if (head.timestamp < staleBefore) return HEAD_OUTCOME.stale;
+      oldest = Math.min(oldest, head.timestamp);
+      this.#newest = Math.max(this.#newest, head.timestamp);
+      return this.#applier.apply(head, { volume: group.volume, offset, headLength: bytes.length });
+    });
+    this.index.setVolume({ ...volume, end: Math.max(volume.end, group.end), oldest });
+    return outcomes;
+  }
+
+  #writeLive(): void {
+    for (const [id, bytes] of this.#applier.takeLive()) {
+      const volume = this.index.volume(id);
+      if (volume !== undefined) this.index.setVolume({ ...volume, live: volume.live + bytes });
+    }
+  }
+
+  #nextTimestamp(): number {
+    this.#newest = Math.max(this.clock.now() * 1024, this.#newest + 1);
+    return this.#newest;
+  }
+
+  // --- volumes ---
+
+  /** An old volume with room, or a new one. */
+  openVolume(session: string): VolumeGrant {
+    const reusable = this.index.volumes().find((v) => this.#isReusable(v));
+    const state: VolumeState = reusable ?? {
+      id: this.#freeVolumeId(),
+      uuid: randomBytes(16).toString('hex'),
+      owner: session,
+      end: SUPERBLOCK_BYTES,
+      live: 0,
+      oldest: Number.MAX_SAFE_INTEGER,
+      sealed: false,
+      damaged: false,
+    };
+    this.index.transaction(() => {
+      this.index.setVolume({ ...state, owner: session, sealed: false });
+      if (reusable === undefined) this.index.setNumber('next-volume', state.id + 1);
+    });
+    return { id: state.id, uuid: Buffer.from(state.uuid, 'hex'), storeUuid: this.#storeUuid, end: state.end, isNew: reusable === undefined, clock: this.#newest };
+  }
+
+  /** Skips files of a crash between the making of a file and its commit. */
+  #freeVolumeId(): number {
+    let id = this.index.number('next-volume') ?? 1;
+    while (existsSync(volumePath(this.root, id))) id++;
+    return id;
+  }
+
+  #isReusable(volume: VolumeState): boolean {
+    return volume.sealed && !volume.damaged && volume.dropped !== true && volume.end < this.volumeBytesMax / 2 && !this.reserved.has(volume.id);
+  }
+
+  /** What lies behind the end was refused to its writer; it is cut off, so that no rebuild finds it. */
+  sealVolume(id: number, end: number, damaged: boolean): void {
+    const volume = this.index.volume(id);
+    if (volume === undefined) return;
+    const sealed = { ...volume, owner: '', sealed: true, end: Math.max(end, volume.end), damaged: volume.damaged || damaged };
+    this.index.transaction(() => this.index.setVolume(sealed));
+    if (!damaged) return;
+    try {
+      truncateSync(volumePath(this.root, id), sealed.end);
+    } catch (error) {
+      this.log.warn({ volume: id, error: String(error) }, 'a volume could not be cut back after a failed write');
+    }
+  }
+
+  /** Removes a volume that nothing needs. A crash between the steps is finished by the next start. */
+  dropVolume(volume: VolumeState): void {
+    const { id } = volume;
+    this.index.transaction(() => this.index.setVolume({ ...volume, dropped: true }));
+    rmSync(volumePath(this.root, id), { force: true });
+    this.index.transaction(() => this.index.removeVolume(id));
+    this.#reader.drop(id);
+    for (const events of this.#events.values()) events.volumeDropped(id);
+  }
+
+  wantSealed(volume: VolumeState): void {
+    if (volume.owner === KEEPER_SESSION) this.#volume.seal();
+    else this.#events.get(volume.owner)?.sealWanted(volume.id);
+  }
+
+  readManifest(location: Location): Manifest {
+    const bytes = this.#reader.readNow(location);
+    return decodeManifest(bytes);
+  }
+
+  // --- recovery ---
+
+  /** The worker is gone: what it appended and nobody acknowledged is applied, and its volumes are free for others. */
+  workerExited(session: string): void {
+    this.#events.delete(session);
+    for (const volume of this.index.volumes()) if (!volume.sealed && volume.owner === session) this.#replayTail(volume);
+    this.index.transaction(() => this.index.removeSession(session));
+  }
+
+  #recover(alive: ReadonlySet<string>): void {
+    for (const volume of this.index.volumes()) {
+      if (volume.dropped === true) this.dropVolume(volume);
+      else if (!volume.sealed && !alive.has(volume.owner)) this.#replayTail(volume);
+    }
+    this.index.transaction(() => {
+      for (const session of this.index.sessions()) if (!alive.has(session)) this.index.removeSession(session);
+    });
+  }
+
+  /**
+   * Applies the records behind the end that the index knows, cuts off what is torn, and seals the volume. Nothing in the tail
+   * was acknowledged: an acknowledged write is in the index, and the index is flushed.
+   */
+  #replayTail(volume: VolumeState): void {
+    const path = volumePath(this.root, volume.id);
+    if (!existsSync(path)) return this.#missing(volume, path);
+    const fd = openSync(path, 'r+');
+    try {
+      const length = fstatSync(fd).size;
+      if (length < volume.end) {
+        this.log.error({ volume: volume.id, path, bytes: length, expected: volume.end }, 'a volume is shorter than the index says; the objects behind its end are lost; run "penstock doctor"');
+        this.index.transaction(() => this.index.setVolume({ ...volume, owner: '', sealed: true, damaged: true }));
+        return;
+      }
+      const end = this.#transact(() => this.#replay(fd, volume, length));
+      if (end < length) ftruncateSync(fd, end);
+      const current = this.index.volume(volume.id) as VolumeState;
+      this.index.transaction(() => this.index.setVolume({ ...current, owner: '', sealed: true, end }));
+      if (length > volume.end) this.log.info({ volume: volume.id, replayed: end - volume.end, cut: length - end }, 'replayed the tail of a volume');
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #replay(fd: number, volume: VolumeState, length: number): number {
+    let end = volume.end;
+    let oldest = volume.oldest;
+    for (const step of walkVolume(fd, { uuid: Buffer.from(volume.uuid, 'hex'), start: volume.end, end: length, payloads: true })) {
+      if (step.kind === 'damage' || step.payloadIntact === false) break;
+      oldest = Math.min(oldest, step.head.timestamp);
+      this.#newest = Math.max(this.#newest, step.head.timestamp);
+      this.#applier.apply(step.head, { volume: volume.id, offset: step.offset, headLength: step.headLength });
+      end = step.offset + step.length;
+    }
+    this.index.setVolume({ ...volume, end: Math.min(end, length), oldest });
+    return Math.min(end, length);
+  }
+
+  #missing(volume: VolumeState, path: string): void {
+    if (volume.end > SUPERBLOCK_BYTES) {
+      this.log.error({ volume: volume.id, path, live: volume.live }, 'a volume file is missing; its objects answer DataLoss; restore the file, or run "penstock doctor"');
+      this.index.transaction(() => this.index.setVolume({ ...volume, owner: '', sealed: true, damaged: true }));
+      return;
+    }
+    this.index.transaction(() => this.index.removeVolume(volume.id));
+  }
+}
+
+function isMapFull(error: unknown): boolean {
+  const { message } = error as Error;
+  return /MDB_MAP_FULL|No space left/.test(message);
+}

@@ -1,0 +1,76 @@
+/** What the parts of the local store share: index, volumes, and the way to commit. */
+import type { Clock, RandomSource } from '../base/clock.ts';
+import { GatewayError } from '../base/errors.ts';
+import type { BucketName, ObjectKey } from '../base/names.ts';
+import type { ByteGate } from '../base/byte-gate.ts';
+import { Entry } from '../format/index-entry.ts';
+import { indexKey } from '../format/index-key.ts';
+import { decodeManifest, type Manifest } from '../format/manifest.ts';
+import type { CommitPipe } from './commit-pipe.ts';
+import type { StoreLog } from './committer.ts';
+import type { BucketState, IndexDatabase } from './index-database.ts';
+import type { RecordReader } from './record-reader.ts';
+import type { SpaceGuard } from './space-guard.ts';
+import type { VolumeAppender } from './volume-appender.ts';
+
+export interface LocalEngine {
+  readonly root: string;
+  readonly index: IndexDatabase;
+  readonly pipe: CommitPipe;
+  readonly appender: VolumeAppender;
+  readonly reader: RecordReader;
+  readonly space: SpaceGuard;
+  readonly gate: ByteGate;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly log: StoreLog;
+  readonly buckets: BucketTable;
+}
+
+/** Buckets by name, read again whenever a bucket changed anywhere. HOT PATH: one index look-up of a number on every call. */
+export class BucketTable {
+  readonly #index: IndexDatabase;
+  #revision = -1;
+  #byName = new Map<string, BucketState>();
+
+  constructor(index: IndexDatabase) {
+    this.#index = index;
+  }
+
+  find(name: string): BucketState | undefined {
+    this.#refresh();
+    return this.#byName.get(name);
+  }
+
+  /** @throws GatewayError NoSuchBucket */
+  get(name: BucketName): BucketState {
+    const bucket = this.find(name);
+    if (bucket === undefined) throw new GatewayError('NoSuchBucket', undefined, { resource: `/${name}`, details: { BucketName: name } });
+    return bucket;
+  }
+
+  all(): readonly BucketState[] {
+    this.#refresh();
+    return [...this.#byName.values()];
+  }
+
+  #refresh(): void {
+    this.#index.refresh();
+    const revision = this.#index.number('buckets-revision') ?? 0;
+    if (revision === this.#revision) return;
+    this.#byName = new Map(this.#index.buckets().map((b) => [b.name, b]));
+    this.#revision = revision;
+  }
+}
+
+/** The current entry of a key. The index must have been refreshed, which `BucketTable` does. */
+export function findEntry(engine: LocalEngine, bucketId: number, key: ObjectKey): Entry | undefined {
+  const bytes = engine.index.objects.getBinary(indexKey(bucketId, Buffer.from(key)));
+  return bytes === undefined ? undefined : new Entry(bytes);
+}
+
+/** The manifest of an entry; for one whose bytes lie in its own record, a list of that one. */
+export async function manifestOf(engine: LocalEngine, entry: Entry): Promise<Manifest> {
+  if (!entry.isManifest) return { extents: entry.size === 0 ? [] : [entry.record], parts: [] };
+  return decodeManifest(await engine.reader.read(entry.record));
+}

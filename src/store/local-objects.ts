@@ -1,0 +1,251 @@
+/** The objects of the local store. `get` is HOT PATH (bench/read.ts): one look-up, one read, one await. */
+import { checkReadConditions, checkWriteConditions, resolveRange } from '../base/conditions.ts';
+import { GatewayError } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { BucketName, ObjectKey } from '../base/names.ts';
+import type {
+  CopySource,
+  GetOptions,
+  HeadOptions,
+  ListOptions,
+  ListPage,
+  NotModified,
+  ObjectInfo,
+  ObjectRead,
+  ObjectStore,
+  PutSource,
+  StoredAttributes,
+  WriteConditions,
+} from '../base/object-store.ts';
+import { encodeAttributes } from '../format/attributes.ts';
+import { type Entry, EntryInfo, encodeEntry, Entry as EntryView, parseEtag } from '../format/index-entry.ts';
+import { encodeManifest, type Location, type ManifestPart } from '../format/manifest.ts';
+import { RECORD_KIND, recordHead } from '../format/record.ts';
+import { asExtents, crcOf, type ExtentOwner, type TakenBody, takeBody, withBodyMemory } from './body-writer.ts';
+import { copiedChunks, findSource } from './copy-source.ts';
+import { extentBody, partRange } from './extent-body.ts';
+import type { BucketState } from './index-database.ts';
+import { findEntry, type LocalEngine, manifestOf } from './local-engine.ts';
+import { listPage } from './local-list.ts';
+import { partInfo } from './part-info.ts';
+import { VolumeGone } from './record-reader.ts';
+import type { Pins } from './volume-appender.ts';
+
+const NO_BYTES = Buffer.alloc(0);
+/** How often a read or a change of attributes starts again when compaction or a writer came between. */
+const ATTEMPTS = 5;
+
+export class LocalObjects implements ObjectStore {
+  readonly #engine: LocalEngine;
+
+  constructor(engine: LocalEngine) {
+    this.#engine = engine;
+  }
+
+  async head(bucket: BucketName, key: ObjectKey, options: HeadOptions = {}): Promise<ObjectInfo | undefined> {
+    const state = this.#engine.buckets.get(bucket);
+    for (let attempt = 1; ; attempt++) {
+      const entry = findEntry(this.#engine, state.id, key);
+      if (entry === undefined) return undefined;
+      if (options.parts !== true || entry.partCount === 0) return new EntryInfo(entry);
+      try {
+        const { parts } = await manifestOf(this.#engine, entry);
+        return Object.assign(new EntryInfo(entry), { parts: parts.map((part, i) => partInfo(part, i + 1)) });
+      } catch (error) {
+        if (!(error instanceof VolumeGone) || attempt === ATTEMPTS) throw error;
+        this.#engine.index.refresh();
+      }
+    }
+  }
+
+  async get(bucket: BucketName, key: ObjectKey, options: GetOptions, signal?: AbortSignal): Promise<ObjectRead | NotModified | undefined> {
+    const state = this.#engine.buckets.get(bucket);
+    for (let attempt = 1; ; attempt++) {
+      const entry = findEntry(this.#engine, state.id, key);
+      if (entry === undefined) return undefined;
+      const info = new EntryInfo(entry);
+      if (options.conditions !== undefined && checkReadConditions(options.conditions, info) === 'not-modified') return { kind: 'not-modified', info };
+      try {
+        return await this.#read(state, key, info, options, signal);
+      } catch (error) {
+        if (!(error instanceof VolumeGone)) throw named(error, bucket, key);
+        if (attempt === ATTEMPTS) throw new GatewayError('DataLoss', `The file of volume ${error.volume} is missing; restore it, or run "penstock doctor".`, { resource: `/${bucket}/${key}` });
+        this.#engine.index.refresh();
+      }
+    }
+  }
+
+  async #read(state: BucketState, key: ObjectKey, info: EntryInfo, options: GetOptions, signal: AbortSignal | undefined): Promise<ObjectRead> {
+    const { entry } = info;
+    const { size } = entry;
+    const single = entry.payload;
+    if (options.partNumber === undefined && (single !== undefined || size === 0)) {
+      const { start, end } = options.range === undefined ? { start: 0, end: size } : resolveRange(options.range, size);
+      if (single === undefined) return { info, start, end, body: NO_BYTES };
+      const read = this.#engine.reader.read(single);
+      const bytes = read instanceof Promise ? await read : read;
+      return { info, start, end, body: end - start === bytes.length ? bytes : bytes.subarray(start, end) };
+    }
+    const manifest = await manifestOf(this.#engine, entry);
+    const { start, end } = rangeOf(options, info, () => (entry.partCount === 0 ? undefined : partRange(manifest, options.partNumber ?? 0)));
+    const renew = async () => manifestOf(this.#engine, this.#sameVersion(state, key, entry));
+    const body = extentBody(this.#engine.reader, manifest, start, end, renew, signal);
+    return { info, start, end, body: start === end ? NO_BYTES : body };
+  }
+
+  /** The entry of the same version after a move. */
+  #sameVersion(state: BucketState, key: ObjectKey, entry: Entry): Entry {
+    this.#engine.index.refresh();
+    const current = findEntry(this.#engine, state.id, key);
+    if (current?.versionId.equals(entry.versionId)) return current;
+    throw new GatewayError('ConditionalRequestConflict', 'The object was replaced while it was read, and its old bytes were compacted away.');
+  }
+
+  async put(bucket: BucketName, key: ObjectKey, source: PutSource, conditions: WriteConditions, signal?: AbortSignal): Promise<ObjectInfo> {
+    const state = this.#engine.buckets.get(bucket);
+    const keyBytes = Buffer.from(key);
+    const conditional = conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined;
+    if (conditional) checkWriteConditions(conditions, findEntry(this.#engine, state.id, key)?.etag);
+    if (source.kind === 'copy') return this.#copy(state, key, keyBytes, source, conditions, signal);
+    const owner: ExtentOwner = { bucketId: state.id, key: keyBytes, attributes: NO_BYTES };
+    const expected = source.kind === 'bytes' ? source.bytes.length : (source.sizeHint ?? Number.MAX_SAFE_INTEGER);
+    return withBodyMemory(this.#engine, async (pins) => {
+      const chunks = source.kind === 'bytes' ? [source.bytes] : source.chunks;
+      const body = await takeBody(this.#engine, owner, chunks, LIMITS.putBytesMax, pins, signal);
+      signal?.throwIfAborted();
+      const stored = source.kind === 'bytes' ? source.stored : source.seal();
+      return conditional ? this.#decide(owner, body, stored, conditions, [], pins) : this.#append(owner, body, stored, []);
+    }, expected);
+  }
+
+  /** An unconditional write: its record is its own commit. */
+  async #append(owner: ExtentOwner, body: TakenBody, stored: StoredAttributes, parts: readonly ManifestPart[]): Promise<ObjectInfo> {
+    const payload = body.inline !== undefined && parts.length === 0 ? body.inline.buffers : [encodeManifest({ extents: body.extents, parts })];
+    const isManifest = body.inline === undefined || parts.length > 0;
+    const { digest, parts: etagParts } = parseEtag(stored.etag);
+    const head = recordHead({
+      kind: isManifest ? RECORD_KIND.manifest : RECORD_KIND.object,
+      payloadLength: isManifest ? (payload[0] as Buffer).length : body.size,
+      payloadCrc: isManifest || body.inline === undefined ? crcOf(payload) : body.inline.crc,
+      size: body.size,
+      modifiedMs: this.#engine.clock.now(),
+      bucketId: owner.bucketId,
+      digest,
+      etagParts,
+      versionId: this.#engine.random.fill(Buffer.allocUnsafe(8)),
+      key: owner.key,
+      attributes: encodeStored(stored),
+    });
+    this.#engine.space.admit(head.payloadLength);
+    const { location } = await this.#engine.appender.append({ head, payload, commit: true });
+    const single = isManifest && body.extents.length === 1 ? body.extents[0] : undefined;
+    return new EntryInfo(new EntryView(encodeEntry(head, location, parts.length, single)));
+  }
+
+  /** A conditional write: the bytes become extents, and the keeper decides. */
+  async #decide(
+    owner: ExtentOwner,
+    body: TakenBody,
+    stored: StoredAttributes,
+    conditions: WriteConditions,
+    parts: readonly ManifestPart[],
+    pins: Pins,
+  ): Promise<ObjectInfo> {
+    const extents = await asExtents(this.#engine, owner, body, pins);
+    return this.#decideExtents(owner, body.size, extents, parts, stored, { conditions, ifVersion: undefined, modifiedMs: undefined });
+  }
+
+  async #decideExtents(
+    owner: ExtentOwner,
+    size: number,
+    extents: readonly Location[],
+    parts: readonly ManifestPart[],
+    stored: StoredAttributes,
+    how: { conditions: WriteConditions; ifVersion: Buffer | undefined; modifiedMs: number | undefined },
+  ): Promise<ObjectInfo> {
+    const { digest, parts: etagParts } = parseEtag(stored.etag);
+    const manifest = encodeManifest({ extents, parts });
+    const versionId = this.#engine.random.fill(Buffer.allocUnsafe(8));
+    const attributes = encodeStored(stored);
+    const version = { bucketId: owner.bucketId, key: owner.key, size, digest, etagParts, versionId, attributes, manifest };
+    const { modifiedMs } = await this.#engine.pipe.decide({ kind: 'put', version, ...how });
+    const single = extents.length === 1 ? extents[0] : undefined;
+    return {
+      ...stored,
+      size,
+      modifiedMs,
+      crc32: parts.length === 0 ? single?.crc : undefined,
+      partCount: parts.length,
+    };
+  }
+
+  async #copy(state: BucketState, key: ObjectKey, keyBytes: Buffer, source: CopySource, conditions: WriteConditions, signal: AbortSignal | undefined): Promise<ObjectInfo> {
+    const owner: ExtentOwner = { bucketId: state.id, key: keyBytes, attributes: NO_BYTES };
+    for (let attempt = 1; ; attempt++) {
+      const found = findSource(this.#engine, source);
+      const stored = source.seal(found.info);
+      if (found.bucketId !== state.id || source.key !== key) return this.#copyBytes(owner, source, found, stored, conditions, signal);
+      try {
+        const { extents, parts } = await manifestOf(this.#engine, found.entry);
+        const modifiedMs = source.keepModified === true ? found.entry.modifiedMs : undefined;
+        return await this.#decideExtents(owner, found.entry.size, extents, parts, stored, { conditions, ifVersion: found.entry.versionId, modifiedMs });
+      } catch (error) {
+        const again = error instanceof VolumeGone || (error instanceof GatewayError && error.code === 'ConditionalRequestConflict');
+        if (!again || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #copyBytes(owner: ExtentOwner, source: CopySource, found: ReturnType<typeof findSource>, stored: StoredAttributes, conditions: WriteConditions, signal: AbortSignal | undefined): Promise<ObjectInfo> {
+    return withBodyMemory(this.#engine, async (pins) => {
+      const { chunks, manifest } = await copiedChunks(this.#engine, source, found, 0, found.entry.size, signal);
+      const body = await takeBody(this.#engine, owner, chunks, LIMITS.objectBytesMax, pins, signal);
+      if (manifest.parts.length > 0 || conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined) {
+        return this.#decide(owner, body, stored, conditions, manifest.parts, pins);
+      }
+      return this.#append(owner, body, stored, []);
+    }, found.entry.size);
+  }
+
+  async remove(bucket: BucketName, key: ObjectKey, conditions: WriteConditions = {}): Promise<void> {
+    const state = this.#engine.buckets.get(bucket);
+    const current = findEntry(this.#engine, state.id, key);
+    const keyBytes = Buffer.from(key);
+    if (conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined) {
+      await this.#engine.pipe.decide({ kind: 'remove', bucketId: state.id, key: keyBytes, conditions });
+      return;
+    }
+    if (current === undefined) return;
+    const head = recordHead({ kind: RECORD_KIND.tombstone, bucketId: state.id, key: keyBytes, modifiedMs: this.#engine.clock.now() });
+    await this.#engine.appender.append({ head, payload: [], commit: true });
+  }
+
+  async list(bucket: BucketName, options: ListOptions): Promise<ListPage> {
+    return listPage(this.#engine.index, this.#engine.buckets.get(bucket).id, options);
+  }
+}
+
+/** What a client said, without what only the store says (the upload of a completed object does not follow its copies). */
+function encodeStored(stored: StoredAttributes): Buffer {
+  const { upload: _, ...attributes } = stored.attributes as StoredAttributes['attributes'] & { upload?: string };
+  return encodeAttributes(stored.contentType, attributes);
+}
+
+/** @throws GatewayError InvalidRange, InvalidPartNumber */
+function rangeOf(options: GetOptions, info: ObjectInfo, part: () => { start: number; end: number } | undefined): { start: number; end: number } {
+  const { size, partCount } = info;
+  if (options.range !== undefined) return resolveRange(options.range, size);
+  if (options.partNumber === undefined) return { start: 0, end: size };
+  if (partCount === 0 && options.partNumber === 1) return { start: 0, end: size };
+  const range = part();
+  if (range !== undefined) return range;
+  throw new GatewayError('InvalidPartNumber', undefined, {
+    details: { ActualObjectSize: String(size), ActualPartCount: String(Math.max(1, partCount)) },
+  });
+}
+
+/** A damaged record with the name of its object. */
+function named(error: unknown, bucket: string, key: string): unknown {
+  if (!(error instanceof GatewayError) || error.code !== 'DataLoss') return error;
+  return new GatewayError('DataLoss', error.message, { resource: `/${bucket}/${key}`, cause: error });
+}

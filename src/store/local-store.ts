@@ -1,0 +1,81 @@
+/**
+ * The local store: objects, uploads and buckets on volumes and an index. Every worker has one; they share the folder, each
+ * appends to its own volume, and all commits go through one `IndexCommitter`.
+ */
+import type { Clock, RandomSource } from '../base/clock.ts';
+import { ByteGate } from '../base/byte-gate.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { Storage } from '../base/object-store.ts';
+import { CommitPipe } from './commit-pipe.ts';
+import type { IndexCommitter, StoreLog } from './committer.ts';
+import { IndexDatabase } from './index-database.ts';
+import { LocalBuckets } from './local-buckets.ts';
+import { BucketTable, type LocalEngine } from './local-engine.ts';
+import { LocalObjects } from './local-objects.ts';
+import { LocalUploads } from './local-uploads.ts';
+import type { RecordReader } from './record-reader.ts';
+import { SpaceGuard } from './space-guard.ts';
+import { diskSpace, indexFolder, volumeBytesFor } from './store-root.ts';
+import { type GroupStats, VolumeAppender } from './volume-appender.ts';
+import { VolumeReader } from './volume-reader.ts';
+
+export interface LocalStoreOptions {
+  readonly root: string;
+  readonly committer: IndexCommitter;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly log: StoreLog;
+  /** Puts a cache around the reader of volumes. */
+  readonly cache?: (reader: RecordReader) => RecordReader;
+}
+
+export interface LocalStoreStats {
+  /** Groups of records written and flushed by this worker. */
+  readonly groups: Readonly<GroupStats>;
+  readonly bytesInFlight: number;
+}
+
+export interface LocalStore extends Storage {
+  stats(): LocalStoreStats;
+  /** Finishes what is queued and seals the volume. */
+  stop(): Promise<void>;
+}
+
+/** The keeper must have opened the folder before: it makes the index and brings it up to date. */
+export function openLocalStore(options: LocalStoreOptions): LocalStore {
+  const { root, committer, clock, random, log } = options;
+  const index = IndexDatabase.open(indexFolder(root), 'read');
+  const pipe = new CommitPipe(committer);
+  const volumeBytesMax = volumeBytesFor(diskSpace(root).totalBytes);
+  const appender = new VolumeAppender({ root, committer, pipe, clock, log, volumeBytesMax });
+  const volumes = new VolumeReader(root);
+  const reader = options.cache?.(volumes) ?? volumes;
+  committer.subscribe({
+    volumeDropped: (volume) => reader.drop(volume),
+    sealWanted: (volume) => appender.rotate(volume),
+  });
+  const engine: LocalEngine = {
+    root,
+    index,
+    pipe,
+    appender,
+    reader,
+    space: new SpaceGuard(root, clock),
+    gate: new ByteGate(LIMITS.writeQueueBytesMax),
+    clock,
+    random,
+    log,
+    buckets: new BucketTable(index),
+  };
+  return {
+    objects: new LocalObjects(engine),
+    uploads: new LocalUploads(engine),
+    buckets: new LocalBuckets(engine),
+    stats: () => ({ groups: appender.stats, bytesInFlight: engine.gate.held }),
+    stop: async () => {
+      await appender.stop();
+      reader.close();
+      await index.close();
+    },
+  };
+}
