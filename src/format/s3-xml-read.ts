@@ -12,7 +12,7 @@ import { LIMITS } from '../base/limits.ts';
 import type { ChecksumAlgorithm, CorsRule } from '../base/object-store.ts';
 import { CHECKSUM_ALGORITHMS } from './checksum-headers.ts';
 import type { XmlElement } from './xml-tree.ts';
-import { childrenNamed, childText, malformedXml, readXml, requiredChildText, requireOnly } from './xml-tree.ts';
+import { childrenOf, malformedXml, optionalText, readXml, requiredText, requireOnly } from './xml-tree.ts';
 
 export interface DeleteEntry {
   readonly key: string;
@@ -36,16 +36,16 @@ const OBJECT_CHILDREN = new Set(['Key', 'VersionId', 'ETag', 'LastModifiedTime',
 export function parseDelete(body: Buffer): DeleteRequest {
   const root = readXml(body, 'Delete', LIMITS.xmlBytesMax);
   requireOnly(root, DELETE_CHILDREN);
-  const objects = childrenNamed(root, 'Object').map((object) => {
+  const objects = childrenOf(root, 'Object').map((object) => {
     requireOnly(object, OBJECT_CHILDREN);
-    const key = requiredChildText(object, 'Key');
+    const key = requiredText(object, 'Key');
     if (key.length === 0) throw malformedXml('a Key is empty');
     return {
       key,
-      versionId: childText(object, 'VersionId'),
-      etag: childText(object, 'ETag'),
-      lastModifiedTime: childText(object, 'LastModifiedTime'),
-      size: childText(object, 'Size'),
+      versionId: optionalText(object, 'VersionId'),
+      etag: optionalText(object, 'ETag'),
+      lastModifiedTime: optionalText(object, 'LastModifiedTime'),
+      size: optionalText(object, 'Size'),
     };
   });
   requireCount('Object', objects.length, LIMITS.deleteKeysMax);
@@ -77,16 +77,16 @@ export function parseCompleteMultipartUpload(body: Buffer): CompletedPart[] {
 
 function readPart(part: XmlElement): CompletedPart {
   requireOnly(part, PART_CHILDREN);
-  const digits = requiredChildText(part, 'PartNumber').trim();
+  const digits = requiredText(part, 'PartNumber').trim();
   const number = /^\d{1,5}$/.test(digits) ? Number(digits) : 0;
   if (number < 1 || number > LIMITS.partsMax)
     throw malformedXml(`PartNumber "${digits.slice(0, 20)}" is not 1 to ${LIMITS.partsMax}`);
   const checksums = new Map<ChecksumAlgorithm, string>();
   for (const algorithm of CHECKSUM_ALGORITHMS) {
-    const value = childText(part, `Checksum${algorithm}`);
+    const value = optionalText(part, `Checksum${algorithm}`);
     if (value !== undefined) checksums.set(algorithm, value.trim());
   }
-  return { number, etag: unquote(requiredChildText(part, 'ETag').trim()), checksums };
+  return { number, etag: unquote(requiredText(part, 'ETag').trim()), checksums };
 }
 
 function unquote(etag: string): string {
@@ -97,11 +97,11 @@ function unquote(etag: string): string {
 export function parseCreateBucket(body: Buffer): string | undefined {
   const root = readXml(body, 'CreateBucketConfiguration', LIMITS.xmlSmallBytesMax);
   for (const name of ['Location', 'Bucket', 'Tags']) {
-    if (childrenNamed(root, name).length > 0)
+    if (childrenOf(root, name).length > 0)
       throw new GatewayError('NotImplemented', `CreateBucketConfiguration with ${name} is not implemented.`);
   }
   requireOnly(root, new Set(['LocationConstraint']));
-  return childText(root, 'LocationConstraint')?.trim();
+  return optionalText(root, 'LocationConstraint')?.trim();
 }
 
 /** Tag pairs in order, neither counted nor checked. @throws GatewayError MalformedXML */
@@ -113,7 +113,7 @@ export function parseTagging(body: Buffer): [key: string, value: string][] {
   requireOnly(set, new Set(['Tag']));
   return set.children.map((tag) => {
     requireOnly(tag, new Set(['Key', 'Value']));
-    return [requiredChildText(tag, 'Key'), requiredChildText(tag, 'Value')];
+    return [requiredText(tag, 'Key'), requiredText(tag, 'Value')];
   });
 }
 
@@ -137,7 +137,7 @@ export function parseCors(body: Buffer): CorsRule[] {
 
 function readCorsRule(rule: XmlElement): CorsRule {
   requireOnly(rule, CORS_CHILDREN);
-  const texts = (name: string): string[] => childrenNamed(rule, name).map((child) => child.text.trim());
+  const texts = (name: string): string[] => childrenOf(rule, name).map((child) => child.text.trim());
   const origins = texts('AllowedOrigin');
   const methods = texts('AllowedMethod');
   const allowedHeaders = texts('AllowedHeader');
@@ -154,8 +154,8 @@ function readCorsRule(rule: XmlElement): CorsRule {
     if (pattern.indexOf('*') === pattern.lastIndexOf('*')) continue;
     throw new GatewayError('InvalidRequest', `"${pattern.slice(0, 80)}" can not have more than one wildcard.`);
   }
-  const id = childText(rule, 'ID');
-  const maxAge = childText(rule, 'MaxAgeSeconds')?.trim();
+  const id = optionalText(rule, 'ID');
+  const maxAge = optionalText(rule, 'MaxAgeSeconds')?.trim();
   if (maxAge !== undefined && !/^\d{1,10}$/.test(maxAge))
     throw malformedXml(`MaxAgeSeconds "${maxAge.slice(0, 20)}" is not a number`);
   return {
@@ -184,22 +184,22 @@ export function parseAccessControlPolicy(body: Buffer): AccessControlPolicy {
   requireOnly(root, new Set(['Owner', 'AccessControlList']));
   const [owner, list] = [onlyChild(root, 'Owner'), onlyChild(root, 'AccessControlList')];
   requireOnly(list, new Set(['Grant']));
-  return { ownerId: requiredChildText(owner, 'ID'), grants: list.children.map(readGrant) };
+  return { ownerId: requiredText(owner, 'ID'), grants: list.children.map(readGrant) };
 }
 
 function readGrant(grant: XmlElement): AclGrant {
   requireOnly(grant, new Set(['Grantee', 'Permission']));
   const grantee = onlyChild(grant, 'Grantee');
-  const permission = requiredChildText(grant, 'Permission').trim();
-  const uri = childText(grantee, 'URI');
+  const permission = requiredText(grant, 'Permission').trim();
+  const uri = optionalText(grantee, 'URI');
   if (uri !== undefined) return { grantee: { uri }, permission };
-  const email = childText(grantee, 'EmailAddress');
+  const email = optionalText(grantee, 'EmailAddress');
   if (email !== undefined) return { grantee: { email }, permission };
-  return { grantee: { id: requiredChildText(grantee, 'ID') }, permission };
+  return { grantee: { id: requiredText(grantee, 'ID') }, permission };
 }
 
 function onlyChild(element: XmlElement, name: string): XmlElement {
-  const [child, ...more] = childrenNamed(element, name);
+  const [child, ...more] = childrenOf(element, name);
   if (child === undefined || more.length > 0) throw malformedXml(`${element.name} has not exactly one ${name}`);
   return child;
 }
@@ -209,7 +209,7 @@ function requireCount(name: string, count: number, max: number): void {
 }
 
 function optionalBoolean(element: XmlElement, name: string): boolean {
-  const text = childText(element, name)?.trim().toLowerCase() ?? 'false';
+  const text = optionalText(element, name)?.trim().toLowerCase() ?? 'false';
   if (text !== 'true' && text !== 'false') throw malformedXml(`${name} is "${text.slice(0, 20)}", not true or false`);
   return text === 'true';
 }

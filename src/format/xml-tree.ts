@@ -99,7 +99,7 @@ class TreeBuilder {
 }
 
 /** Every child of a name. */
-export function childrenNamed(element: XmlElement, name: string): XmlElement[] {
+export function childrenOf(element: XmlElement, name: string): XmlElement[] {
   return element.children.filter((child) => child.name === name);
 }
 
@@ -108,7 +108,7 @@ export function childrenNamed(element: XmlElement, name: string): XmlElement[] {
  *
  * @throws GatewayError MalformedXML when there are several, or it has children
  */
-export function childText(element: XmlElement, name: string): string | undefined {
+export function optionalText(element: XmlElement, name: string): string | undefined {
   let found: XmlElement | undefined;
   for (const child of element.children) {
     if (child.name !== name) continue;
@@ -120,8 +120,8 @@ export function childText(element: XmlElement, name: string): string | undefined
 }
 
 /** @throws GatewayError MalformedXML */
-export function requiredChildText(element: XmlElement, name: string): string {
-  const text = childText(element, name);
+export function requiredText(element: XmlElement, name: string): string {
+  const text = optionalText(element, name);
   if (text === undefined) throw malformedXml(`${element.name} has no ${name}`);
   return text;
 }
