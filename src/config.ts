@@ -99,7 +99,7 @@ function kebab(name: string): string {
 
 /** @throws ConfigError */
 export function loadConfig({ flags, env, cwd, cores }: ConfigSources): Config {
-  const file = flags.config ?? env['PENSTOCK_CONFIG'];
+  const file = flags.config ?? env.PENSTOCK_CONFIG;
   const fromFile = file === undefined ? {} : readConfigFile(resolve(cwd, file), file);
   const raw: Raw = { ...DEFAULTS, workers: cores };
   const origins = new Map<string, string>();
@@ -125,11 +125,11 @@ export function loadConfig({ flags, env, cwd, cores }: ConfigSources): Config {
 }
 
 function addTls(raw: Raw, flags: ServeFlags, env: ConfigSources['env'], origins: Map<string, string>): void {
-  const key = flags.tlsKey ?? env['PENSTOCK_TLS_KEY'];
-  const cert = flags.tlsCert ?? env['PENSTOCK_TLS_CERT'];
+  const key = flags.tlsKey ?? env.PENSTOCK_TLS_KEY;
+  const cert = flags.tlsCert ?? env.PENSTOCK_TLS_CERT;
   if (key === undefined && cert === undefined) return;
-  raw['tls'] = {
-    ...(raw['tls'] as Raw | undefined),
+  raw.tls = {
+    ...(raw.tls as Raw | undefined),
     ...(key !== undefined && { key }),
     ...(cert !== undefined && { cert }),
   };
@@ -180,7 +180,7 @@ function describe(error: ErrorObject, raw: Raw, schema: object, origins: Readonl
   const path = error.instancePath.split('/').slice(1);
   const setting = path[0];
   if (setting === undefined) {
-    const unknown = String(error.params['additionalProperty']);
+    const unknown = String(error.params.additionalProperty);
     const known = Object.keys((schema as { properties: object }).properties).filter((name) => name !== '$schema');
     return `config: "${unknown}" (${origins.get(unknown)}) is not a setting; expected one of ${known.join(', ')}.`;
   }
@@ -190,19 +190,19 @@ function describe(error: ErrorObject, raw: Raw, schema: object, origins: Readonl
 }
 
 function freeze(raw: Raw, cwd: string, origins: ReadonlyMap<string, string>): Config {
-  const tls = raw['tls'] as TlsFiles | undefined;
+  const tls = raw.tls as TlsFiles | undefined;
   const config: Config = {
-    data: resolve(cwd, raw['data'] as string),
+    data: resolve(cwd, raw.data as string),
     s3: parseAddress('s3', raw, origins),
     grpc: parseAddress('grpc', raw, origins),
     admin: parseAddress('admin', raw, origins),
-    workers: raw['workers'] as number,
-    region: raw['region'] as string,
-    domains: Object.freeze([...(raw['domains'] as string[])]),
+    workers: raw.workers as number,
+    region: raw.region as string,
+    domains: Object.freeze([...(raw.domains as string[])]),
     tls: tls === undefined ? undefined : Object.freeze({ key: resolve(cwd, tls.key), cert: resolve(cwd, tls.cert) }),
-    insecure: raw['insecure'] as boolean,
-    accessLog: raw['accessLog'] as boolean,
-    logLevel: raw['logLevel'] as LogLevel,
+    insecure: raw.insecure as boolean,
+    accessLog: raw.accessLog as boolean,
+    logLevel: raw.logLevel as LogLevel,
   };
   checkExposure(config);
   checkCollisions(config);

@@ -53,8 +53,8 @@ export async function startRole(
     process.exit(1);
   });
   return setup.role === 'keeper'
-    ? await startKeeper(setup, composition, process, log)
-    : await startWorker(setup, composition, process, log);
+    ? startKeeper(setup, composition, process, log)
+    : startWorker(setup, composition, process, log);
 }
 
 async function startKeeper(
@@ -87,7 +87,8 @@ async function startWorker(
   const credentials = openCredentials(config.data, {
     clock: systemClock,
     env: process.env,
-    onError: (error) => log.error({ error }, 'the keys of this store cannot be read; those that were read last stay in force'),
+    onError: (error) =>
+      log.error({ error }, 'the keys of this store cannot be read; those that were read last stay in force'),
   });
   const opened = await composition.openStorage(setup, systemClock, log);
   const s3 = await createS3Front({
@@ -110,6 +111,7 @@ async function startWorker(
     report: () => ({ metrics: [...own.collect(), ...requests.collect(), ...opened.metrics()] }),
     onConnection: (port, socket) => connections[port].adopt(socket),
     stop: async (graceMs) => {
+      log.info({ connections: connections.s3.size, graceMs }, 'draining');
       await Promise.all([drainS3(s3, connections.s3, graceMs), drainGrpc(grpc, connections.grpc, graceMs)]);
       await opened.stop();
       own.stop();

@@ -15,7 +15,8 @@ import { serve } from './supervisor.ts';
 export async function run(process: NodeJS.Process, entry: string, composition: StorageComposition): Promise<void> {
   const verb = process.argv[2];
   if (process.send !== undefined && (verb === ROLE_VERBS.keeper || verb === ROLE_VERBS.worker)) {
-    return followSupervisor(process, LIMITS.drainMs, (setup) => startRole(setup, composition, process));
+    followSupervisor(process, LIMITS.drainMs, (setup) => startRole(setup, composition, process));
+    return;
   }
   const version = readVersion();
   const program = createProgram(version, async (flags) => {

@@ -125,7 +125,11 @@ class Supervisor {
       },
     });
     this.#admin = createAdminFront(
-      { unready: () => this.#pool.unready(), metrics: async () => await metricsPage(await this.#metrics()), status: () => this.#status() },
+      {
+        unready: () => this.#pool.unready(),
+        metrics: async () => metricsPage(await this.#metrics()),
+        status: () => this.#status(),
+      },
       tls,
     );
   }
@@ -157,10 +161,13 @@ class Supervisor {
         startMs,
         accessKeyId: root.credential.accessKeyId,
         newSecretKey: root.created ? root.credential.secretKey : undefined,
-        keyFile: process.env['PENSTOCK_ACCESS_KEY'] ? undefined : keyFilePath(this.#config.data),
+        keyFile: process.env.PENSTOCK_ACCESS_KEY ? undefined : keyFilePath(this.#config.data),
       }),
     );
-    this.#log.info({ startMs: Math.round(startMs), workers: this.#config.workers, data: this.#config.data }, 'the gateway is ready');
+    this.#log.info(
+      { startMs: Math.round(startMs), workers: this.#config.workers, data: this.#config.data },
+      'the gateway is ready',
+    );
   }
 
   /** Idempotent: a later call waits for the first. */
@@ -190,9 +197,13 @@ class Supervisor {
     if (this.#stopping !== undefined) {
       this.#log.warn({ signal }, 'stopping at once');
       this.#pool.kill();
-      return this.#finish(130);
+      this.#finish(130);
+      return;
     }
-    this.#log.info({ signal, graceMs: LIMITS.drainMs }, 'stopping: running requests are finished first, once more to stop at once');
+    this.#log.info(
+      { signal, graceMs: LIMITS.drainMs },
+      'stopping: running requests are finished first, once more to stop at once',
+    );
     this.stop(LIMITS.drainMs).then(
       () => {
         this.#log.info('the gateway has stopped');
@@ -211,7 +222,8 @@ class Supervisor {
       const tls = readTls(this.#config);
       if (tls !== undefined) this.#admin.useTls(tls);
     } catch (error) {
-      return this.#log.error({ error }, `nothing is replaced: ${(error as Error).message}`);
+      this.#log.error({ error }, `nothing is replaced: ${(error as Error).message}`);
+      return;
     }
     void this.#pool.replace();
   }
@@ -224,11 +236,18 @@ class Supervisor {
     const own = [
       metric('counter', 'penstock_process_restarts_total', 'Processes that died and were started again.', restarts),
       metric('gauge', 'penstock_workers_ready', 'Workers that take requests.', ready),
-      metric('gauge', 'penstock_start_time_seconds', 'When the gateway started, since the epoch.', this.#startedAtMs / 1000),
-      metric('gauge', 'penstock_build_info', 'The version that runs.', [{ value: 1, labels: { version: this.#options.version } }]),
+      metric(
+        'gauge',
+        'penstock_start_time_seconds',
+        'When the gateway started, since the epoch.',
+        this.#startedAtMs / 1000,
+      ),
+      metric('gauge', 'penstock_build_info', 'The version that runs.', [
+        { value: 1, labels: { version: this.#options.version } },
+      ]),
     ];
     const processes = reports.map((report) => report.metrics as readonly Metric[]);
-    return await addUp([own, this.#ownMetrics.collect(), this.#retired, ...processes]);
+    return addUp([own, this.#ownMetrics.collect(), this.#retired, ...processes]);
   }
 
   #slots(): Slot[] {

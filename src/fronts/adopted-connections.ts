@@ -39,7 +39,7 @@ export class AdoptedConnections {
   /** Resolves when none is left, or after `timeMs`; true when none is left. */
   async empty(timeMs: number): Promise<boolean> {
     if (this.#sockets.size === 0) return true;
-    return await new Promise((resolve) => {
+    return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), timeMs);
       this.#onEmpty = () => {
         clearTimeout(timer);

@@ -39,7 +39,10 @@ export function startBanner(facts: BannerFacts): string {
     '',
   ];
   if (newSecretKey === undefined) {
-    lines.push(`    access key   ${facts.accessKeyId}   (${facts.keyFile === undefined ? 'from PENSTOCK_ACCESS_KEY' : `its secret is in ${facts.keyFile}`})`, '');
+    lines.push(
+      `    access key   ${facts.accessKeyId}   (${facts.keyFile === undefined ? 'from PENSTOCK_ACCESS_KEY' : `its secret is in ${facts.keyFile}`})`,
+      '',
+    );
   } else {
     lines.push(
       '    A root credential was made. This is the only time that it is shown; it is kept in',

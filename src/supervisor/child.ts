@@ -85,7 +85,10 @@ export class Child {
 
   /** Gives a connection away. `refused` gets it back when the child could not take it. */
   hand(port: PortName, socket: Socket, refused: (socket: Socket) => void): void {
-    if (!this.#process.connected) return refused(socket);
+    if (!this.#process.connected) {
+      refused(socket);
+      return;
+    }
     this.#process.send({ kind: 'connection', port } satisfies ToChild, socket, { keepOpen: false }, (error) => {
       if (error !== null) refused(socket);
     });
@@ -117,7 +120,8 @@ export class Child {
   #receive(message: Exclude<FromChild, { kind: 'ready' }>): void {
     switch (message.kind) {
       case 'hello':
-        return this.send({ kind: 'start', setup: this.setup });
+        this.send({ kind: 'start', setup: this.setup });
+        return;
       case 'failed':
         this.#failure = message.message;
         return;

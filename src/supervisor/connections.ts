@@ -57,7 +57,10 @@ export class Connections {
 
   #give(port: PortName, socket: Socket): void {
     const worker = this.#workers[this.#turn++ % Math.max(1, this.#workers.length)];
-    if (worker === undefined) return this.#wait(port, socket);
+    if (worker === undefined) {
+      this.#wait(port, socket);
+      return;
+    }
     worker.hand(port, socket, (returned) => {
       this.remove(worker);
       this.#give(port, returned);

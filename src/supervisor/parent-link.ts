@@ -3,8 +3,7 @@
  * whole group are left to it, and a child whose supervisor is gone ends by itself.
  */
 import { Socket } from 'node:net';
-import type { ChildSetup, FromChild, PortName, ProcessReport } from './messages.ts';
-import type { ToChild } from './messages.ts';
+import type { ChildSetup, FromChild, PortName, ProcessReport, ToChild } from './messages.ts';
 
 /** What a role does once it runs. */
 export interface Role {
@@ -16,7 +15,11 @@ export interface Role {
 }
 
 /** Starts the role that the supervisor names, and lives until it is told to drain. */
-export function followSupervisor(process: NodeJS.Process, graceMs: number, start: (setup: ChildSetup) => Promise<Role>): void {
+export function followSupervisor(
+  process: NodeJS.Process,
+  graceMs: number,
+  start: (setup: ChildSetup) => Promise<Role>,
+): void {
   const send = (message: FromChild) =>
     new Promise<void>((sent) => {
       if (process.send === undefined || !process.connected) return sent();
@@ -44,12 +47,12 @@ export function followSupervisor(process: NodeJS.Process, graceMs: number, start
       case 'start':
         role = start(message.setup);
         await role;
-        return await send({ kind: 'ready' });
+        return send({ kind: 'ready' });
       case 'drain':
-        return await end(message.graceMs);
+        return end(message.graceMs);
       case 'report':
         if (role === undefined) return;
-        return await send({ kind: 'report', id: message.id, report: await (await role).report() });
+        return send({ kind: 'report', id: message.id, report: await (await role).report() });
       case 'worker-exit':
         return (await role)?.onWorkerExit?.(message.session);
       case 'connection':

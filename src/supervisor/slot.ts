@@ -87,7 +87,7 @@ export class Slot {
     if (!this.#options.overlap) {
       this.#current = child;
       void child.exited.then((exit) => this.#died(child, exit));
-      return await this.#becomeReady(child);
+      return this.#becomeReady(child);
     }
     this.#starting = child; // so that a stop finds it
     try {

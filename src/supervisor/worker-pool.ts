@@ -34,7 +34,9 @@ export class WorkerPool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.keeper = this.#keeperSlot();
-    this.workers = Array.from({ length: options.config.workers }, (_, index) => this.#workerSlot(`worker-${index + 1}`));
+    this.workers = Array.from({ length: options.config.workers }, (_, index) =>
+      this.#workerSlot(`worker-${index + 1}`),
+    );
   }
 
   /** @throws ChildFailure with the reason of the first process that did not come up */
@@ -156,4 +158,3 @@ export class WorkerPool {
     return sessions;
   }
 }
-

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { addUp, countersOf, metricsPage } from '../../src/fronts/admin/exposition.ts';
 import { figuresOf } from '../../src/fronts/admin/status.ts';
-import { metric, type RequestOutcome, RequestMetrics } from '../../src/service/metrics.ts';
+import { metric, RequestMetrics, type RequestOutcome } from '../../src/service/metrics.ts';
 
 function get(durationMs: number, status = 200, errorCode?: string): RequestOutcome {
   return { operation: 'GetObject', status, errorCode, bytesIn: 1, bytesOut: 10, durationMs };
@@ -53,12 +53,21 @@ describe('the figures of requests', () => {
   });
 
   test('are arranged for people by the status', async () => {
-    const outcomes = [...Array.from({ length: 98 }, () => get(2)), get(30), get(30), get(1, 404, 'NoSuchKey'), get(1, 412, 'PreconditionFailed')];
-    const metrics = await addUp([worker(...outcomes).collect(), [metric('gauge', 'penstock_store_objects', 'Objects.', 5, 'max')]]);
+    const outcomes = [
+      ...Array.from({ length: 98 }, () => get(2)),
+      get(30),
+      get(30),
+      get(1, 404, 'NoSuchKey'),
+      get(1, 412, 'PreconditionFailed'),
+    ];
+    const metrics = await addUp([
+      worker(...outcomes).collect(),
+      [metric('gauge', 'penstock_store_objects', 'Objects.', 5, 'max')],
+    ]);
     const { operations, receivedBytes, sentBytes, figures } = figuresOf(metrics);
     const [only] = operations;
     assert.deepEqual([only?.operation, only?.requests, only?.errors, only?.p99Ms], ['GetObject', 102, 1, 50]);
     assert.ok(Math.abs((only?.meanMs ?? 0) - 258 / 102) < 1e-9);
-    assert.deepEqual([receivedBytes, sentBytes, figures['store_objects']], [102, 1020, 5]);
+    assert.deepEqual([receivedBytes, sentBytes, figures.store_objects], [102, 1020, 5]);
   });
 });

@@ -4,7 +4,7 @@ import { type AdminFront, type AdminSources, createAdminFront } from '../../src/
 import type { GatewayStatus } from '../../src/fronts/admin/status.ts';
 
 let front: AdminFront | undefined;
-afterEach(async () => await front?.stop());
+afterEach(async () => front?.stop());
 
 async function start(sources: Partial<AdminSources>): Promise<(path: string, init?: RequestInit) => Promise<Response>> {
   front = createAdminFront(

@@ -56,7 +56,13 @@ async function session(port: number): Promise<ClientHttp2Session> {
 }
 
 function call(client: ClientHttp2Session, path: string, more: IncomingHttpHeaders = {}): ClientHttp2Stream {
-  return client.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...more });
+  return client.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...more,
+  });
 }
 
 /** The final status of a call, from headers or trailers. */
@@ -90,8 +96,14 @@ describe('gRPC health with a real client', () => {
 
   test('another service is not found, another method not implemented, by name', async () => {
     const client = grpcClient((await start()).port);
-    await assert.rejects(unary(client, CHECK, request('other')), { code: status.NOT_FOUND, details: 'Penstock has no service "other"' });
-    await assert.rejects(unary(client, '/a.B/C%0A', request('')), { code: status.UNIMPLEMENTED, details: 'Penstock has no method /a.B/C%0A' });
+    await assert.rejects(unary(client, CHECK, request('other')), {
+      code: status.NOT_FOUND,
+      details: 'Penstock has no service "other"',
+    });
+    await assert.rejects(unary(client, '/a.B/C%0A', request('')), {
+      code: status.UNIMPLEMENTED,
+      details: 'Penstock has no method /a.B/C%0A',
+    });
   });
 
   test('a watch hears the present status, and of the drain, and ends as unavailable', async () => {

@@ -74,22 +74,69 @@ describe('settings', () => {
 
 describe('a setting that cannot be used is refused with its value, its origin and what to write', () => {
   const cases: readonly [string, () => string, string][] = [
-    ['a flag', () => refusal({ workers: '0' }), 'config: workers is 0 (from --workers); expected a whole number from 1 to 256.'],
-    ['a word for a number', () => refusal({ workers: 'many' }), 'config: workers is "many" (from --workers); expected a whole number from 1 to 256.'],
-    ['a variable', () => refusal({}, { PENSTOCK_S3: '9000' }), 'config: s3 is "9000" (from PENSTOCK_S3); expected HOST:PORT, such as 127.0.0.1:9000 or [::1]:9000.'],
-    ['a switch', () => refusal({}, { PENSTOCK_INSECURE: 'yes' }), 'config: insecure is "yes" (from PENSTOCK_INSECURE); expected true or false.'],
-    ['the file', () => refusal({}, {}, { region: 'EU' }), 'config: region is "EU" (in c.json); expected 1 to 64 of a-z, 0-9 and "-", such as us-east-1.'],
-    ['a name that is none', () => refusal({}, {}, { worker: 1 }), 'config: "worker" (in c.json) is not a setting; expected one of data, s3, admin, grpc, workers, region, domains, tls, insecure, accessLog, logLevel.'],
-    ['a port', () => refusal({ admin: 'localhost:70000' }), 'config: admin is "localhost:70000" (from --admin); ports go from 0 to 65535 (0 lets the system choose).'],
-    ['half of TLS', () => refusal({ tlsKey: 'k' }), 'config: tls is {"key":"k"} (from --tls-key and --tls-cert); expected both a key and a cert (--tls-key and --tls-cert), paths of PEM files.'],
-    ['one port twice', () => refusal({ grpc: '127.0.0.1:9000' }), 'config: s3 and grpc are both 127.0.0.1:9000; give each its own port.'],
-    ['no file', () => refusal({ config: 'none.json' }), 'config: the file none.json does not exist; name another with --config, or leave it out.'],
-    ['no object', () => refusal({}, {}, '[]'), 'config: c.json does not hold a JSON object; see config/penstock.example.json.'],
+    [
+      'a flag',
+      () => refusal({ workers: '0' }),
+      'config: workers is 0 (from --workers); expected a whole number from 1 to 256.',
+    ],
+    [
+      'a word for a number',
+      () => refusal({ workers: 'many' }),
+      'config: workers is "many" (from --workers); expected a whole number from 1 to 256.',
+    ],
+    [
+      'a variable',
+      () => refusal({}, { PENSTOCK_S3: '9000' }),
+      'config: s3 is "9000" (from PENSTOCK_S3); expected HOST:PORT, such as 127.0.0.1:9000 or [::1]:9000.',
+    ],
+    [
+      'a switch',
+      () => refusal({}, { PENSTOCK_INSECURE: 'yes' }),
+      'config: insecure is "yes" (from PENSTOCK_INSECURE); expected true or false.',
+    ],
+    [
+      'the file',
+      () => refusal({}, {}, { region: 'EU' }),
+      'config: region is "EU" (in c.json); expected 1 to 64 of a-z, 0-9 and "-", such as us-east-1.',
+    ],
+    [
+      'a name that is none',
+      () => refusal({}, {}, { worker: 1 }),
+      'config: "worker" (in c.json) is not a setting; expected one of data, s3, admin, grpc, workers, region, domains, tls, insecure, accessLog, logLevel.',
+    ],
+    [
+      'a port',
+      () => refusal({ admin: 'localhost:70000' }),
+      'config: admin is "localhost:70000" (from --admin); ports go from 0 to 65535 (0 lets the system choose).',
+    ],
+    [
+      'half of TLS',
+      () => refusal({ tlsKey: 'k' }),
+      'config: tls is {"key":"k"} (from --tls-key and --tls-cert); expected both a key and a cert (--tls-key and --tls-cert), paths of PEM files.',
+    ],
+    [
+      'one port twice',
+      () => refusal({ grpc: '127.0.0.1:9000' }),
+      'config: s3 and grpc are both 127.0.0.1:9000; give each its own port.',
+    ],
+    [
+      'no file',
+      () => refusal({ config: 'none.json' }),
+      'config: the file none.json does not exist; name another with --config, or leave it out.',
+    ],
+    [
+      'no object',
+      () => refusal({}, {}, '[]'),
+      'config: c.json does not hold a JSON object; see config/penstock.example.json.',
+    ],
   ];
   for (const [name, message, expected] of cases) test(name, () => assert.equal(message(), expected));
 
   test('no JSON', () => {
-    assert.match(refusal({}, {}, '{"s3": }'), /^config: c\.json is not valid JSON: .+\. Comments are written as keys that start with "\/\/"\.$/s);
+    assert.match(
+      refusal({}, {}, '{"s3": }'),
+      /^config: c\.json is not valid JSON: .+\. Comments are written as keys that start with "\/\/"\.$/s,
+    );
   });
 });
 

@@ -25,11 +25,13 @@ describe('the first error messages', () => {
         `penstock needs Node.js 20.19 or newer; this is ${version}. Install a current LTS release from https://nodejs.org and start again.`,
       );
     }
-    for (const version of ['20.19.0', '20.20.2', '22.0.0', '24.21.0']) assert.equal(nodeVersionFault(version), undefined);
+    for (const version of ['20.19.0', '20.20.2', '22.0.0', '24.21.0'])
+      assert.equal(nodeVersionFault(version), undefined);
   });
 
   test('a port that cannot be opened is named with the flag that changes it', () => {
-    const text = (code: string, host = '127.0.0.1') => portRefusal('s3', { host, port: 9000 }, systemError(code)).message;
+    const text = (code: string, host = '127.0.0.1') =>
+      portRefusal('s3', { host, port: 9000 }, systemError(code)).message;
     assert.equal(
       text('EADDRINUSE'),
       'the s3 address 127.0.0.1:9000 is in use by another process. Stop it (`ss -ltnp` shows which it is), or choose another address with --s3.',
@@ -79,11 +81,15 @@ describe('the folder of a store', () => {
   test('is refused when a file has its name', () => {
     const path = join(folder, 'file');
     writeFileSync(path, '');
-    assert.throws(() => prepareFolder(path, 1), { message: `${path} is not a folder. Name a folder, or one that does not exist yet.` });
+    assert.throws(() => prepareFolder(path, 1), {
+      message: `${path} is not a folder. Name a folder, or one that does not exist yet.`,
+    });
     assert.throws(() => prepareFolder(join(path, 'below'), 1), /is not a folder/);
   });
 
-  test('is refused when it cannot be written', { skip: process.getuid?.() === 0 && 'root may write everywhere' }, () => {
+  test('is refused when it cannot be written', {
+    skip: process.getuid?.() === 0 && 'root may write everywhere',
+  }, () => {
     const path = join(folder, 'sealed');
     mkdirSync(path);
     chmodSync(path, 0o500);
@@ -139,7 +145,10 @@ describe('the banner', () => {
     const text = startBanner({ ...facts, newSecretKey: undefined });
     assert.match(text, /access key {3}AKID {3}\(its secret is in \/flash\/keys\.json\)/);
     assert.doesNotMatch(text, /SECRET/);
-    assert.match(startBanner({ ...facts, newSecretKey: undefined, keyFile: undefined }), /AKID {3}\(from PENSTOCK_ACCESS_KEY\)/);
+    assert.match(
+      startBanner({ ...facts, newSecretKey: undefined, keyFile: undefined }),
+      /AKID {3}\(from PENSTOCK_ACCESS_KEY\)/,
+    );
   });
 
   test('speaks of https with TLS', () => {

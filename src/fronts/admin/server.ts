@@ -53,7 +53,7 @@ export function createAdminFront(sources: AdminSources, tls: TlsPair | undefined
     const page = await sources.metrics();
     return reply.type(page.contentType).send(page.text);
   });
-  app.get('/status', async () => await sources.status());
+  app.get('/status', async () => sources.status());
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain').send(INDEX));
   return {
     async listen({ host, port }) {

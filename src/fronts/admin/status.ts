@@ -49,8 +49,8 @@ function total(metrics: readonly Metric[], name: string): number {
 
 function p99Ms(durations: readonly MetricValue[], operation: string, count: number): number | null {
   for (const { metricName, labels, value } of durations) {
-    if (!metricName?.endsWith('_bucket') || labels['operation'] !== operation || value < 0.99 * count) continue;
-    return labels['le'] === '+Inf' ? null : Number(labels['le']) * 1000;
+    if (!metricName?.endsWith('_bucket') || labels.operation !== operation || value < 0.99 * count) continue;
+    return labels.le === '+Inf' ? null : Number(labels.le) * 1000;
   }
   return null;
 }
@@ -59,16 +59,15 @@ export function operationsOf(metrics: readonly Metric[]): OperationStatus[] {
   const durations = valuesOf(metrics, 'penstock_s3_request_duration_seconds');
   const byOperation = new Map<string, { requests: number; errors: number }>();
   for (const { labels, value } of valuesOf(metrics, 'penstock_s3_requests_total')) {
-    const name = String(labels['operation']);
+    const name = String(labels.operation);
     const sums = byOperation.get(name) ?? { requests: 0, errors: 0 };
-    const status = Number(labels['status']);
+    const status = Number(labels.status);
     sums.requests += value;
     if (status >= 400 && status !== 412) sums.errors += value;
     byOperation.set(name, sums);
   }
   return [...byOperation].map(([operation, { requests, errors }]) => {
-    const sum =
-      durations.find((d) => d.metricName?.endsWith('_sum') && d.labels['operation'] === operation)?.value ?? 0;
+    const sum = durations.find((d) => d.metricName?.endsWith('_sum') && d.labels.operation === operation)?.value ?? 0;
     return {
       operation,
       requests,

@@ -40,7 +40,8 @@ export class GrpcCall {
     const timeout = headers['grpc-timeout'];
     if (typeof timeout !== 'string') return;
     const ms = parseTimeout(timeout);
-    if (ms === undefined) this.finish(GRPC_STATUS.internal, `grpc-timeout is "${timeout}"; expected up to 8 digits and a unit`);
+    if (ms === undefined)
+      this.finish(GRPC_STATUS.internal, `grpc-timeout is "${timeout}"; expected up to 8 digits and a unit`);
     else this.#timer = setTimeout(() => this.finish(GRPC_STATUS.deadlineExceeded, 'the deadline has passed'), ms);
   }
 
@@ -56,7 +57,10 @@ export class GrpcCall {
       if (this.#finished) return;
       bytes += chunk.length;
       if (bytes > LIMITS.grpcHealthRequestBytesMax) {
-        this.finish(GRPC_STATUS.resourceExhausted, `the request is larger than ${LIMITS.grpcHealthRequestBytesMax} bytes`);
+        this.finish(
+          GRPC_STATUS.resourceExhausted,
+          `the request is larger than ${LIMITS.grpcHealthRequestBytesMax} bytes`,
+        );
       } else chunks.push(chunk);
     });
     this.#stream.on('end', () => {

@@ -5,7 +5,13 @@
  * Hardest decision: a session is ended through the socket below it, because no method of a session frees a socket that does not
  * drain.
  */
-import { createSecureServer, createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  createSecureServer,
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { LIMITS } from '../../base/limits.ts';
 import { GRPC_STATUS, GrpcCall } from './call.ts';
@@ -37,7 +43,9 @@ export function createGrpcFront(tls: { readonly key: Buffer; readonly cert: Buff
     if (newest !== undefined) guardSession(session, newest, sessions);
   });
   server.on('sessionError', () => {}); // the socket's close tells
-  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => serveStream(stream, headers, health));
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
+    serveStream(stream, headers, health),
+  );
   return { server, drain: createDrain(health, sessions) };
 }
 
@@ -82,11 +90,13 @@ function serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, he
   const call = new GrpcCall(stream, headers);
   switch (headers[':path']) {
     case '/grpc.health.v1.Health/Check':
-      return call.readMessage((message) => check(call, message, health));
+      call.readMessage((message) => check(call, message, health));
+      break;
     case '/grpc.health.v1.Health/Watch':
-      return call.readMessage((message) => watch(call, stream, message, health));
+      call.readMessage((message) => watch(call, stream, message, health));
+      break;
     default:
-      return call.finish(GRPC_STATUS.unimplemented, `Penstock has no method ${headers[':path']}`);
+      call.finish(GRPC_STATUS.unimplemented, `Penstock has no method ${headers[':path']}`);
   }
 }
 
@@ -103,7 +113,10 @@ function check(call: GrpcCall, message: Buffer, health: Health): void {
   const service = serviceOf(call, message);
   if (service === undefined) return;
   const status = health.statusOf(service);
-  if (status === undefined) return call.finish(GRPC_STATUS.notFound, `Penstock has no service "${service}"`);
+  if (status === undefined) {
+    call.finish(GRPC_STATUS.notFound, `Penstock has no service "${service}"`);
+    return;
+  }
   call.write(encodeHealthResponse(status));
   call.finish(GRPC_STATUS.ok);
 }
