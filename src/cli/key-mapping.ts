@@ -51,7 +51,7 @@ export function pathOfKey(prefix: string, key: string): KeyPath {
 /** The name of a member of a tar as a path: without `./` and a leading `/`; `undefined` when it leads outside. */
 export function pathOfTarName(name: string): string | undefined {
   const path = name.replace(/^(?:\.?\/+)+/, '');
-  if (path === '' || path.split('/').some((segment) => segment === '..')) return undefined;
+  if (path === '' || path === '.' || path.split('/').some((segment) => segment === '..')) return undefined;
   return path;
 }
 
