@@ -146,9 +146,10 @@ export class EntryInfo implements ObjectInfo {
     return this.entry.attributes;
   }
   get crc32(): number | undefined {
-    return this.entry.payload?.crc;
+    if (this.entry.partCount > 0) return undefined;
+    return this.entry.size === 0 ? 0 : this.entry.payload?.crc;
   }
   get partCount(): number {
-    return this.entry.etagParts === 0 ? 0 : this.entry.partCount;
+    return this.entry.partCount;
   }
 }

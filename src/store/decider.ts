@@ -127,7 +127,8 @@ export class Decider {
   #updateBucket(decision: Of<'updateBucket'>, nowMs: number): number {
     const current = this.#index.bucket(decision.name);
     if (current === undefined) throw new GatewayError('NoSuchBucket');
-    const settings = { ...current.settings, ...decision.change } as BucketSettings;
+    const { acl = 'private', ...optional } = { ...current.settings, ...decision.change };
+    const settings = { acl, ...optional } as BucketSettings;
     this.#bucketEvent(current.id, decision.name, { createdMs: current.createdMs, ownerId: current.ownerId, settings });
     return nowMs;
   }

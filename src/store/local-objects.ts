@@ -174,7 +174,7 @@ export class LocalObjects implements ObjectStore {
       ...stored,
       size,
       modifiedMs,
-      crc32: parts.length === 0 ? single?.crc : undefined,
+      crc32: parts.length > 0 ? undefined : size === 0 ? 0 : single?.crc,
       partCount: parts.length,
     };
   }

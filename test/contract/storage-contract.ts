@@ -10,6 +10,7 @@ import { bucketContract } from './bucket-contract.ts';
 import { copyContract } from './copy-contract.ts';
 import { listContract } from './list-contract.ts';
 import { modelContract } from './model-contract.ts';
+import { plainStorage } from './plain-storage.ts';
 import { readContract } from './read-contract.ts';
 import { OWNER, type Scene } from './scene.ts';
 import { uploadContract } from './upload-contract.ts';
@@ -40,7 +41,8 @@ export function storageContract(name: string, open: () => Promise<OpenStorage>):
       },
     };
     before(async () => {
-      opened = await open();
+      const { storage, close } = await open();
+      opened = { storage: plainStorage(storage), close };
     });
     after(async () => {
       await opened?.close();

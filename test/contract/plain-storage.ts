@@ -1,0 +1,45 @@
+/**
+ * A storage whose infos are plain objects, so that tests can compare them whole: an implementation may answer with objects that
+ * decode their fields when asked.
+ */
+import type { ListPage, ObjectInfo, PutSource, Storage } from '../../src/base/object-store.ts';
+
+function plain<T extends ObjectInfo | undefined>(info: T): T {
+  if (info === undefined) return info;
+  const { size, etag, contentType, attributes, modifiedMs, crc32, partCount, parts } = info;
+  const { upload: _, ...said } = attributes as typeof attributes & { upload?: string };
+  const fields = { etag, contentType, attributes: said, size, modifiedMs, crc32, partCount };
+  return (parts === undefined ? fields : { ...fields, parts }) as T;
+}
+
+function plainSource(source: PutSource): PutSource {
+  return source.kind === 'copy' ? { ...source, seal: (info) => source.seal(plain(info)) } : source;
+}
+
+function plainPage(page: ListPage): ListPage {
+  return { ...page, entries: page.entries.map((entry) => (entry.kind === 'object' ? { ...entry, info: plain(entry.info) } : entry)) };
+}
+
+export function plainStorage({ objects, uploads, buckets }: Storage): Storage {
+  return {
+    buckets,
+    objects: {
+      head: async (bucket, key, options) => plain(await objects.head(bucket, key, options)),
+      get: async (bucket, key, options, signal) => {
+        const read = await objects.get(bucket, key, options, signal);
+        return read === undefined ? undefined : { ...read, info: plain(read.info) };
+      },
+      put: async (bucket, key, source, conditions, signal) => plain(await objects.put(bucket, key, plainSource(source), conditions, signal)),
+      remove: (bucket, key, conditions) => objects.remove(bucket, key, conditions),
+      list: async (bucket, options) => plainPage(await objects.list(bucket, options)),
+    },
+    uploads: {
+      create: (...of) => uploads.create(...of),
+      putPart: (bucket, key, id, number, source, signal) => uploads.putPart(bucket, key, id, number, plainSource(source), signal),
+      complete: async (...of) => plain(await uploads.complete(...of)),
+      abort: (...of) => uploads.abort(...of),
+      listParts: (...of) => uploads.listParts(...of),
+      listUploads: (...of) => uploads.listUploads(...of),
+    },
+  };
+}
