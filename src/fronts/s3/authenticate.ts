@@ -1,0 +1,50 @@
+// HOT PATH (bench: every signed S3 request)
+/**
+ * Who sent a request. Promises: a request that claims a signer is either verified or refused, never taken for anonymous; an
+ * anonymous one has no credential, and what it may do is for `access.ts` to say.
+ */
+import { GatewayError } from '../../base/errors.ts';
+import { verifyHeader, verifyPresigned } from '../../format/sigv4.ts';
+import { type AuthScheme, authScheme } from '../../format/sigv4-fields.ts';
+import { refuseHeaders } from './refused.ts';
+import type { Exchange } from './request.ts';
+
+/**
+ * Notes on the exchange who signed it.
+ *
+ * @throws GatewayError as `authScheme`, `verifyHeader` and `verifyPresigned` do; NotImplemented for headers in the query
+ */
+export function authenticate(x: Exchange): void {
+  const request = { method: x.method, target: x.rawTarget, rawHeaders: x.req.rawHeaders };
+  const unsigned = x.rawQuery === '' && x.req.headers.authorization === undefined;
+  const scheme: AuthScheme = unsigned ? 'anonymous' : authScheme(request);
+  if (scheme === 'anonymous') return;
+  const { verifier } = x.front;
+  verifier.nowMs = x.startedMs;
+  const verified = scheme === 'header' ? verifyHeader(request, verifier) : verifyPresigned(request, verifier);
+  const credential = verifier.found;
+  if (credential?.accessKeyId !== verified.accessKeyId) throw new GatewayError('InvalidAccessKeyId');
+  x.signed = { credential, verified, presigned: scheme === 'query' };
+  if (scheme === 'query') liftQueryHeaders(x);
+}
+
+const SIGNING_PARAMETERS: ReadonlySet<string> = new Set([
+  'x-amz-algorithm',
+  'x-amz-credential',
+  'x-amz-date',
+  'x-amz-expires',
+  'x-amz-signedheaders',
+  'x-amz-signature',
+]);
+
+/** Headers that a presigner moved into the query (`x-amz-acl=public-read`) count as headers. @throws GatewayError NotImplemented */
+function liftQueryHeaders(x: Exchange): void {
+  const lifted: string[] = [];
+  for (const [name, value] of x.query) {
+    const lower = name.toLowerCase();
+    if (!lower.startsWith('x-amz-') || SIGNING_PARAMETERS.has(lower)) continue;
+    lifted.push(lower, value);
+    x.req.headers[lower] ??= value;
+  }
+  refuseHeaders(lifted);
+}
