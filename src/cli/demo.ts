@@ -96,7 +96,7 @@ export async function demo(options: DemoOptions, entry: string, terminal: Termin
     try {
       await readEpochs(client, new URL(gateway.admin), samples, options, here);
     } finally {
-      await client.close();
+      client.close();
     }
   } finally {
     await gateway.stop();

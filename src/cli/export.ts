@@ -83,7 +83,7 @@ export async function exportTo(
     failure = error;
   } finally {
     progress.stop();
-    await client.close();
+    client.close();
   }
   return endExport(run, failure);
 }

@@ -82,7 +82,7 @@ export async function importPath(
     failure = error;
   } finally {
     progress.stop();
-    await client.close();
+    client.close();
   }
   return endImport(run, failure);
 }

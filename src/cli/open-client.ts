@@ -20,6 +20,6 @@ export async function withClient<T>(
   try {
     return await run(client);
   } finally {
-    await client.close();
+    client.close();
   }
 }

@@ -58,8 +58,8 @@ export class S3Client {
     this.transport = transport;
   }
 
-  async close(): Promise<void> {
-    await this.transport.close();
+  close(): void {
+    this.transport.close();
   }
 
   /** `undefined` when there is no such object. */

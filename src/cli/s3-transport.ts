@@ -8,12 +8,12 @@
 import { randomInt } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { buffer as readAll } from 'node:stream/consumers';
-import { Pool } from 'undici';
 import { UNSIGNED_PAYLOAD } from '../format/sigv4-canonical.ts';
 import { type Signer, signHeaders } from '../format/sigv4-sign.ts';
 import { percentEncode } from '../format/uri.ts';
 import type { Connection } from './connection.ts';
 import { CliError, EXIT, S3ReplyError } from './exit.ts';
+import { type HttpConnections, httpConnections } from './http-exchange.ts';
 import { ATTEMPTS_MAX, isRetryFailure, isRetryStatus, pause, pauseMs, transportCode } from './retry.ts';
 import { readErrorReply } from './s3-replies.ts';
 
@@ -41,8 +41,7 @@ export interface TransportOptions {
   readonly signal: AbortSignal;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
-const REPLY_TIMEOUT_MS = 120_000;
+const SILENCE_MS_MAX = 120_000;
 
 /** What `S3Request` names, as it goes on the wire. */
 export function targetOf(request: Pick<S3Request, 'bucket' | 'key' | 'query'>): string {
@@ -56,7 +55,7 @@ export function targetOf(request: Pick<S3Request, 'bucket' | 'key' | 'query'>): 
 
 export class S3Transport {
   readonly signal: AbortSignal;
-  readonly #pool: Pool;
+  readonly #connections: HttpConnections;
   readonly #endpoint: URL;
   readonly #signer: Signer;
   #answered = false;
@@ -66,17 +65,11 @@ export class S3Transport {
     this.#endpoint = connection.endpoint;
     const { accessKeyId, secretKey, region } = connection;
     this.#signer = { accessKeyId, secret: secretKey, region };
-    this.#pool = new Pool(connection.endpoint.origin, {
-      connections: options.connections,
-      pipelining: 1,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
-      headersTimeout: REPLY_TIMEOUT_MS,
-      bodyTimeout: REPLY_TIMEOUT_MS,
-    });
+    this.#connections = httpConnections(connection.endpoint, options.connections);
   }
 
-  async close(): Promise<void> {
-    await this.#pool.destroy();
+  close(): void {
+    this.#connections.close();
   }
 
   /** @throws S3ReplyError, or CliError when no gateway can be reached */
@@ -117,14 +110,14 @@ export class S3Transport {
   async #once(request: S3Request, target: string, signal: AbortSignal): Promise<S3Reply> {
     const { method, body } = request;
     const headers = this.#sign(method, target, request.headers);
-    const options = { method, path: target, headers, signal };
-    const reply = await this.#pool.request(body === undefined ? options : { ...options, body });
+    const exchange = { method, target, headers, signal, silenceMsMax: SILENCE_MS_MAX };
+    const reply = await this.#connections.exchange(body === undefined ? exchange : { ...exchange, body });
     this.#answered = true;
     const header = (name: string): string | undefined => {
       const value = reply.headers[name];
       return Array.isArray(value) ? value[0] : value;
     };
-    return { status: reply.statusCode, body: reply.body, headerNames: Object.keys(reply.headers), header };
+    return { status: reply.statusCode ?? 0, body: reply, headerNames: Object.keys(reply.headers), header };
   }
 
   /** The body is not part of the signature: it has a checksum header, which is, and which costs a twentieth of a SHA-256. */

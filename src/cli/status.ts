@@ -3,12 +3,13 @@
  * second with the rates since the last look; elsewhere it is printed once.
  */
 import type { Writable } from 'node:stream';
+import { json } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { request } from 'undici';
 import type { GatewayStatus, ProcessStatus } from '../fronts/admin/status.ts';
 import { parseEndpoint } from './connection.ts';
 import { CliError, EXIT, EXIT_HELP, type ExitCode } from './exit.ts';
 import { formatBytes, formatCount, formatDuration } from './figures.ts';
+import { httpConnections } from './http-exchange.ts';
 import { pause, transportCode } from './retry.ts';
 import { isTerminal, printLine, runVerb, type Terminal } from './terminal.ts';
 
@@ -20,7 +21,7 @@ export interface StatusOptions {
 
 const DEFAULT_ADMIN = 'http://127.0.0.1:9001';
 const INTERVAL_MS = 1000;
-const TIMEOUT_MS = 5000;
+const SILENCE_MS_MAX = 5000;
 
 const EXAMPLES = `
 Examples:
@@ -55,18 +56,22 @@ export function adminEndpoint(options: StatusOptions, env: Terminal['env']): URL
 }
 
 export async function fetchStatus(endpoint: URL, signal: AbortSignal): Promise<GatewayStatus> {
+  const connections = httpConnections(endpoint, 1);
   try {
-    const reply = await request(new URL('/status', endpoint), {
+    const reply = await connections.exchange({
+      method: 'GET',
+      target: '/status',
       signal,
-      headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
+      silenceMsMax: SILENCE_MS_MAX,
     });
-    if (reply.statusCode === 200) return (await reply.body.json()) as GatewayStatus;
-    await reply.body.dump();
-    throw notThere(endpoint, `status ${reply.statusCode}`);
+    const body = await json(reply);
+    if (reply.statusCode !== 200) throw notThere(endpoint, `status ${reply.statusCode}`);
+    return body as GatewayStatus;
   } catch (error) {
     if (signal.aborted || error instanceof CliError) throw error;
     throw notThere(endpoint, transportCode(error) ?? (error as Error).message, error);
+  } finally {
+    connections.close();
   }
 }
 
