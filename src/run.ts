@@ -1,7 +1,7 @@
 /** Decides what this process is: a verb of the command line, or a child that a supervisor forked. */
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
-import { LIMITS } from './base/limits.ts';
+import { GatewayError } from './base/errors.ts';
 import { EXIT, endingOf } from './cli/exit.ts';
 import { createProgram } from './cli/program.ts';
 import { ConfigError } from './config.ts';
@@ -15,7 +15,7 @@ import { serve } from './supervisor.ts';
 export async function run(process: NodeJS.Process, entry: string, composition: StorageComposition): Promise<void> {
   const verb = process.argv[2];
   if (process.send !== undefined && (verb === ROLE_VERBS.keeper || verb === ROLE_VERBS.worker)) {
-    followSupervisor(process, LIMITS.drainMs, (setup) => startRole(setup, composition, process));
+    followSupervisor(process, (setup) => startRole(setup, composition, process));
     return;
   }
   const version = readVersion();
@@ -34,7 +34,7 @@ export async function run(process: NodeJS.Process, entry: string, composition: S
 function report(error: unknown, process: NodeJS.Process): number {
   // Commander has printed its own message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  if (error instanceof ConfigError || error instanceof StartRefusal) {
+  if (error instanceof ConfigError || error instanceof StartRefusal || error instanceof GatewayError) {
     process.stderr.write(`penstock: ${error.message}\n`);
     return error instanceof ConfigError ? EXIT.usage : EXIT.failed;
   }

@@ -25,10 +25,11 @@ import { startProcessMetrics } from './service/process-metrics.ts';
 import { startBanner } from './supervisor/banner.ts';
 import { ChildFailure } from './supervisor/child.ts';
 import { Connections } from './supervisor/connections.ts';
-import { usableCores } from './supervisor/core-count.ts';
 import { prepareFolder } from './supervisor/folder.ts';
+import { usableCores, usableMemoryBytes } from './supervisor/machine.ts';
 import type { Slot } from './supervisor/slot.ts';
 import { portRefusal, StartRefusal, tlsRefusal } from './supervisor/start-refusal.ts';
+import { awaitSurvivors, noteChildren } from './supervisor/survivors.ts';
 import { WorkerPool } from './supervisor/worker-pool.ts';
 
 export interface SupervisorOptions {
@@ -52,8 +53,10 @@ export async function serve(options: SupervisorOptions): Promise<number> {
   const tls = readTls(config);
   prepareFolder(config.data, process.pid);
   const lock = await options.lockFolder(config.data);
-  const supervisor = new Supervisor(config, tls, options);
+  const log = createProcessLog('supervisor', process.pid, config.logLevel);
+  const supervisor = new Supervisor(config, tls, log, options);
   try {
+    await awaitSurvivors(config.data, log);
     await supervisor.start(startedMs);
     return await supervisor.stopped;
   } finally {
@@ -99,10 +102,10 @@ class Supervisor {
     ['SIGHUP', () => this.#onReload()],
   ];
 
-  constructor(config: Config, tls: TlsPair | undefined, options: SupervisorOptions) {
+  constructor(config: Config, tls: TlsPair | undefined, log: Log, options: SupervisorOptions) {
     this.#config = config;
     this.#options = options;
-    this.#log = createProcessLog('supervisor', options.process.pid, config.logLevel);
+    this.#log = log;
     this.#addresses = { s3: config.s3, grpc: config.grpc, admin: config.admin };
     this.#ownMetrics = startProcessMetrics('supervisor', options.process);
     this.stopped = new Promise((resolve) => {
@@ -113,9 +116,11 @@ class Supervisor {
     this.#pool = new WorkerPool({
       config,
       entry: options.entry,
+      memoryBytes: usableMemoryBytes(),
+      note: (pids) => noteChildren(config.data, pids),
       keeperSocket: join(this.#socketFolder, 'keeper.sock'),
       newSession: () => randomBytes(16).toString('hex'),
-      log: this.#log,
+      log,
       add: (worker) => this.#connections.add(worker),
       remove: (worker) => this.#connections.remove(worker),
       retire: ({ metrics }) => {

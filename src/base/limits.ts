@@ -87,6 +87,8 @@ export const LIMITS = {
   /** A process that does not answer a scrape by then is shown with the figures that it gave last. */
   metricsTimeoutMs: 2000,
   workersMax: 256,
+  /** How long a start waits for the children of a supervisor that was killed; they need milliseconds, unless the disk hangs. */
+  survivorsMs: 10_000,
 
   // --- gRPC ---
   /** A HealthCheckRequest: the name of a service. */
@@ -119,10 +121,8 @@ export const LIMITS = {
   /** Elements of one document: 10,000 parts of up to nine elements, and the root. */
   xmlElementsMax: 100_000,
   corsRulesMax: 100,
-  /** Fields of a browser form before its file (S3: 20 KB). */
+  /** Everything of a browser form that comes before its file's bytes (S3: 20 KB). */
   formFieldBytesMax: 20 * KiB,
-  /** Header lines of one part of a form. */
-  formHeaderBytesMax: 4 * KiB,
 
   // --- S3 front ---
   /** Request head: 8 KB of S3 headers and metadata, a long target, and room. node:http answers 431 beyond it. */

@@ -50,7 +50,7 @@ export class Child {
     this.#process = fork(entry, [ROLE_VERBS[setup.role]], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.exited = new Promise((resolve) => {
       this.#process.once('exit', (code, signal) => resolve({ code, signal }));
-      this.#process.once('error', (error) => {
+      this.#process.on('error', (error) => {
         this.#failure ??= error.message;
         if (this.#process.pid === undefined) resolve({ code: null, signal: null }); // it never ran
       });

@@ -22,6 +22,8 @@ export interface WorkerSetup {
   readonly name: string;
   readonly config: Config;
   readonly keeperSocket: string;
+  /** How much of its memory the worker may use for its cache. */
+  readonly cacheBytes: number;
   /** 32 hex digits, new for each process. */
   readonly session: string;
 }

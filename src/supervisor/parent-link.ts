@@ -15,11 +15,7 @@ export interface Role {
 }
 
 /** Starts the role that the supervisor names, and lives until it is told to drain. */
-export function followSupervisor(
-  process: NodeJS.Process,
-  graceMs: number,
-  start: (setup: ChildSetup) => Promise<Role>,
-): void {
+export function followSupervisor(process: NodeJS.Process, start: (setup: ChildSetup) => Promise<Role>): void {
   const send = (message: FromChild) =>
     new Promise<void>((sent) => {
       if (process.send === undefined || !process.connected) return sent();
@@ -63,7 +59,11 @@ export function followSupervisor(
   };
 
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
-  process.on('disconnect', () => void end(graceMs).catch(fail));
+  // At once, and not in order: the lock of the folder died with the supervisor, and the next gateway may be starting. What was
+  // acknowledged is on disk.
+  process.on('disconnect', () => {
+    if (!ending) process.exit(1);
+  });
   process.on('message', (message: ToChild, handle: unknown) => {
     receive(message, handle).catch(fail);
   });

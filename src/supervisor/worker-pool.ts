@@ -6,13 +6,15 @@ import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../base/settings.ts';
 import { Child } from './child.ts';
-import type { ProcessReport } from './messages.ts';
+import type { ChildSetup, ProcessReport } from './messages.ts';
 import { Slot } from './slot.ts';
 
 export interface PoolOptions {
   readonly config: Config;
   /** Script that every child runs. */
   readonly entry: string;
+  /** What the machine or container has, for all processes. */
+  readonly memoryBytes: number;
   readonly keeperSocket: string;
   readonly newSession: () => string;
   readonly log: Log;
@@ -21,12 +23,15 @@ export interface PoolOptions {
   readonly remove: (worker: Child) => void;
   /** What a dead process had counted. */
   readonly retire: (report: ProcessReport) => void;
+  /** Told of every change: these processes may be writing. */
+  readonly note: (pids: readonly number[]) => void;
 }
 
 export class WorkerPool {
   readonly keeper: Slot;
   readonly workers: readonly Slot[];
   readonly #options: PoolOptions;
+  readonly #running = new Set<Child>();
   #replacing: Promise<void> | undefined;
   #replaceAgain = false;
   #stopping = false;
@@ -112,14 +117,14 @@ export class WorkerPool {
   }
 
   #keeperSlot(): Slot {
-    const { config, entry, keeperSocket, log } = this.#options;
+    const { config, keeperSocket, log } = this.#options;
     return new Slot({
       name: 'keeper',
       log,
       overlap: false, // one writer of the index at a time
       startMs: undefined,
       create: () =>
-        new Child(entry, { role: 'keeper', name: 'keeper', config, keeperSocket, liveSessions: this.#liveSessions() }),
+        this.#fork({ role: 'keeper', name: 'keeper', config, keeperSocket, liveSessions: this.#liveSessions() }),
       onReady: () => {},
       onLeave: () => {},
       onExit: (child) => this.#retire(child),
@@ -127,17 +132,31 @@ export class WorkerPool {
   }
 
   #workerSlot(name: string): Slot {
-    const { config, entry, keeperSocket, log, newSession, add, remove } = this.#options;
+    const { config, memoryBytes, keeperSocket, log, newSession, add, remove } = this.#options;
+    const share = (memoryBytes * LIMITS.cacheMemoryShare) / config.workers;
+    const cacheBytes = Math.max(LIMITS.cacheBytesMin, Math.floor(share));
     return new Slot({
       name,
       log,
       overlap: true,
       startMs: LIMITS.workerStartMs,
-      create: () => new Child(entry, { role: 'worker', name, config, keeperSocket, session: newSession() }),
+      create: () => this.#fork({ role: 'worker', name, config, keeperSocket, cacheBytes, session: newSession() }),
       onReady: add,
       onLeave: remove,
       onExit: (child) => this.#workerExited(child),
     });
+  }
+
+  #fork(setup: ChildSetup): Child {
+    const child = new Child(this.#options.entry, setup);
+    const note = () => this.#options.note([...this.#running].flatMap(({ pid }) => pid ?? []));
+    this.#running.add(child);
+    note();
+    void child.exited.then(() => {
+      this.#running.delete(child);
+      note();
+    });
+    return child;
   }
 
   #workerExited(child: Child): void {

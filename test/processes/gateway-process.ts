@@ -40,7 +40,7 @@ export class GatewayProcess {
     this.child = spawn(
       process.execPath,
       [
-        ...(process.env['PENSTOCK_TEST_HOOK'] ? ['--import', process.env['PENSTOCK_TEST_HOOK']] : []),
+        ...(process.env.PENSTOCK_TEST_HOOK ? ['--import', process.env.PENSTOCK_TEST_HOOK] : []),
         '--import',
         'tsx',
         ENTRY,

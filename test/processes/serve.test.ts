@@ -185,10 +185,32 @@ describe('an end', LIMIT, () => {
     assert.equal((await gateway.ended).code, 0);
   });
 
-  test('of the supervisor, however sudden, ends its children too', async () => {
-    const gateway = keep(await startGateway(freshFolder(), '--workers', '2'));
+  test('of the supervisor, however sudden, ends its children too, and the next start waits for those that are stuck', async () => {
+    const dir = freshFolder();
+    const gateway = keep(await startGateway(dir, '--workers', '1'));
+    const stuck = (await gateway.status()).workers[0]?.pid as number;
+    process.kill(stuck, 'SIGSTOP');
     gateway.signal('SIGKILL');
+    const next = keep(new GatewayProcess(anyPorts(dir)));
+    await next.untilLogged(/^waiting for the processes of an earlier gateway/);
+    assert.equal(next.logs.some(({ msg }) => msg === 'the gateway is ready'), false);
+    process.kill(stuck, 'SIGCONT');
     const { signal } = await gateway.ended; // when the last of its children has closed the pipes that they inherited
     assert.equal(signal, 'SIGKILL');
+    await next.ready();
+  });
+
+  test('by a second SIGINT is at once, whatever still runs', async () => {
+    const gateway = keep(await startGateway(freshFolder(), '--workers', '1'));
+    const url = new URL(gateway.s3);
+    const socket = connect(Number(url.port), url.hostname); // a request that never comes whole
+    socket.on('error', () => {});
+    socket.write('PUT /bucket/key HTTP/1.1\r\n');
+    await once(socket, 'connect');
+    gateway.signal('SIGINT');
+    await gateway.untilLogged(/^stopping/);
+    gateway.signal('SIGINT');
+    assert.equal((await gateway.ended).code, 130);
+    socket.destroy();
   });
 });

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { nodeVersionFault } from '../../src/base/node-version.ts';
 import { type BannerFacts, startBanner } from '../../src/supervisor/banner.ts';
-import { quotaCores } from '../../src/supervisor/core-count.ts';
 import { prepareFolder } from '../../src/supervisor/folder.ts';
+import { boundMemory, quotaCores } from '../../src/supervisor/machine.ts';
 import { nextDelayMs } from '../../src/supervisor/slot.ts';
 import { folderRefusal, portRefusal, tlsRefusal } from '../../src/supervisor/start-refusal.ts';
 
@@ -168,4 +168,11 @@ test('the CPU quota of a container bounds the workers, in both versions of cgrou
   assert.equal(quotaCores(undefined, '50000\n', '100000\n'), 1);
   assert.equal(quotaCores(undefined, '-1\n', '100000\n'), undefined);
   assert.equal(quotaCores(undefined, undefined, undefined), undefined);
+});
+
+test('the memory limit of a container bounds the memory, in both versions of cgroups', () => {
+  assert.equal(boundMemory(1000, ['max\n', undefined]), 1000);
+  assert.equal(boundMemory(1000, [undefined, '9223372036854771712\n']), 1000);
+  assert.equal(boundMemory(1000, ['600\n', undefined]), 600);
+  assert.equal(boundMemory(1000, [undefined, undefined]), 1000);
 });

@@ -1,6 +1,6 @@
-/** How many cores this process may really use: what the scheduler allows, cut by the CPU quota of a container (cgroup v2, then v1). */
+/** What this process may really use of the machine: its cores and its memory, cut by the quota of a container (cgroup v2, then v1). */
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 
 /** The quota in cores, rounded up, or `undefined` where there is none. Pure: takes the text of the files. */
 export function quotaCores(
@@ -28,4 +28,15 @@ export function usableCores(): number {
     readIfThere('/sys/fs/cgroup/cpu/cpu.cfs_period_us'),
   );
   return Math.max(1, Math.min(availableParallelism(), quota ?? Number.POSITIVE_INFINITY));
+}
+
+/** The least of the machine's memory and the limits, in bytes. "max", and the huge number that cgroup v1 has for it, mean no limit. */
+export function boundMemory(machineBytes: number, limits: readonly (string | undefined)[]): number {
+  const numbers = limits.map((text) => Number(text ?? 'none')).filter((limit) => Number.isFinite(limit) && limit > 0);
+  return Math.min(machineBytes, ...numbers);
+}
+
+export function usableMemoryBytes(): number {
+  const files = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'];
+  return boundMemory(totalmem(), files.map(readIfThere));
 }

@@ -1,0 +1,103 @@
+/**
+ * Composes the local store: the keeper in its own process, and in each worker a store that reaches it over a socket and keeps what
+ * was read in a cache. A gateway on another kind of storage has another file like this one.
+ */
+import { systemRandom } from './base/clock.ts';
+import { CachedReader } from './cache/cached-reader.ts';
+import type { StorageComposition } from './gateway.ts';
+import { type Metric, metric } from './service/metrics.ts';
+import { acquireFolderLock } from './store/folder-lock.ts';
+import { Keeper } from './store/keeper.ts';
+import { KeeperClient } from './store/keeper-client.ts';
+import { serveKeeper } from './store/keeper-server.ts';
+import { type LocalStore, openLocalStore } from './store/local-store.ts';
+
+export const LOCAL_STORAGE: StorageComposition = {
+  lockFolder: acquireFolderLock,
+
+  async openKeeper(setup, clock, log) {
+    const keeper = Keeper.open({ root: setup.config.data, clock, log, aliveSessions: setup.liveSessions });
+    const server = await serveKeeper(keeper, setup.keeperSocket);
+    return {
+      metrics: () => keeperMetrics(keeper),
+      workerExited: (session) => keeper.workerExited(session),
+      stop: async () => {
+        await server.stop();
+        await keeper.stop();
+      },
+    };
+  },
+
+  async openStorage(setup, clock, log) {
+    const { keeperSocket: socketPath, session, cacheBytes } = setup;
+    const committer = await KeeperClient.connect({ socketPath, session, log });
+    let cache: CachedReader | undefined;
+    const store = openLocalStore({
+      root: setup.config.data,
+      committer,
+      clock,
+      random: systemRandom,
+      log,
+      cache: (reader) => {
+        cache = new CachedReader(reader, cacheBytes);
+        return cache;
+      },
+    });
+    return {
+      storage: store,
+      metrics: () => [...storeMetrics(store), ...(cache === undefined ? [] : cacheMetrics(cache, cacheBytes))],
+      stop: async () => {
+        await store.stop();
+        committer.stop();
+      },
+    };
+  },
+};
+
+/** What there is once for the whole store. */
+function keeperMetrics(keeper: Keeper): Metric[] {
+  const volumes = keeper.index.volumes();
+  const objects = keeper.index.objectStats();
+  const live = volumes.reduce((sum, volume) => sum + volume.live, 0);
+  const used = volumes.reduce((sum, volume) => sum + volume.end, 0);
+  const { transactions, heads, decisions, commitMs } = keeper.stats;
+  return [
+    metric('gauge', 'penstock_store_volumes', 'Volume files.', volumes.length),
+    metric('gauge', 'penstock_store_live_bytes', 'Bytes of volumes that objects need.', live),
+    metric(
+      'gauge',
+      'penstock_store_dead_bytes',
+      'Bytes of volumes that compaction can give back.',
+      Math.max(0, used - live),
+    ),
+    metric('gauge', 'penstock_store_objects', 'Objects.', objects.entries),
+    metric('gauge', 'penstock_index_bytes', 'Bytes of the index that objects take.', objects.bytes),
+    metric('counter', 'penstock_index_transactions_total', 'Flushed transactions of the index.', transactions),
+    metric('counter', 'penstock_index_commit_seconds_total', 'Time in transactions of the index.', commitMs / 1000),
+    metric('counter', 'penstock_index_writes_total', 'Writes that the index took.', [
+      { value: heads, labels: { kind: 'plain' } },
+      { value: decisions, labels: { kind: 'conditional' } },
+    ]),
+  ];
+}
+
+function storeMetrics(store: LocalStore): Metric[] {
+  const { groups, bytesInFlight } = store.stats();
+  return [
+    metric('counter', 'penstock_commit_groups_total', 'Groups of records that were flushed together.', groups.groups),
+    metric('counter', 'penstock_commit_records_total', 'Records in those groups.', groups.records),
+    metric('counter', 'penstock_commit_bytes_total', 'Bytes in those groups.', groups.bytes),
+    metric('counter', 'penstock_commit_sync_seconds_total', 'Time in fdatasync.', groups.syncMs / 1000),
+    metric('gauge', 'penstock_write_bytes_in_flight', 'Bytes of writes that are not on disk yet.', bytesInFlight),
+  ];
+}
+
+function cacheMetrics({ stats }: CachedReader, bytesMax: number): Metric[] {
+  return [
+    metric('counter', 'penstock_cache_hits_total', 'Records found in the cache.', stats.hits),
+    metric('counter', 'penstock_cache_misses_total', 'Records read from volumes.', stats.misses),
+    metric('gauge', 'penstock_cache_bytes', 'Bytes that the caches hold.', stats.bytes),
+    metric('gauge', 'penstock_cache_entries', 'Records that the caches hold.', stats.entries),
+    metric('gauge', 'penstock_cache_limit_bytes', 'Bytes that the caches may hold.', bytesMax),
+  ];
+}
