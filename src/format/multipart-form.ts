@@ -59,6 +59,7 @@ export class MultipartFormReader {
   /** Where the search for the next boundary or header end goes on. */
   #from = 0;
   #part: PartHeaders | undefined;
+  #headersStart = 0;
   #bodyStart = 0;
   #inHeaders = false;
   #state: 'head' | 'file' | 'after' | 'done' = 'head';
@@ -138,6 +139,7 @@ export class MultipartFormReader {
     if (after !== '\r\n') throw malformed('a boundary is not followed by a line end');
     this.#inHeaders = true;
     this.#from = end;
+    this.#headersStart = end;
     return true;
   }
 
@@ -149,14 +151,9 @@ export class MultipartFormReader {
   }
 
   #takeHeaders(): boolean {
-    const lineStart = this.#from;
     const end = this.#find(HEADERS_END);
-    if (end < 0) {
-      // The header lines must be read from their start when their end has come.
-      this.#from = lineStart;
-      return false;
-    }
-    this.#part = parsePartHeaders(this.#head.toString('utf8', lineStart, end));
+    if (end < 0) return false;
+    this.#part = parsePartHeaders(this.#head.toString('utf8', this.#headersStart, end));
     this.#bodyStart = end + HEADERS_END.length;
     this.#from = this.#bodyStart;
     this.#inHeaders = false;
@@ -218,16 +215,22 @@ function parsePartHeaders(text: string): PartHeaders {
   }
   if (disposition === undefined || !/^form-data\s*;/i.test(disposition))
     throw malformed('a part has no Content-Disposition: form-data');
-  const name = parameter(disposition, 'name');
+  const found = parameters(disposition);
+  const name = found.get('name');
   if (name === undefined || name.length === 0) throw malformed('a part has no name');
-  const path = parameter(disposition, 'filename');
+  const path = found.get('filename');
   return { name, filename: path?.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1), contentType };
 }
 
-/** A quoted parameter, with `\"` as a quote and `%22`, `%0D`, `%0A` as browsers write them, or a bare one. */
-function parameter(disposition: string, name: string): string | undefined {
-  const match = new RegExp(`;\\s*${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s;"]+))`, 'i').exec(disposition);
-  const quoted = match?.[1]?.replaceAll('\\"', '"');
-  const value = quoted ?? match?.[2];
-  return value?.replace(/%(?:22|0D|0A)/gi, (escape) => decodeURIComponent(escape));
+/** Parameters of a Content-Disposition by lower-case name: quoted, with `\"` as a quote and escapes as browsers write them, or bare. */
+function parameters(disposition: string): Map<string, string> {
+  const found = new Map<string, string>();
+  const next = /\s*;\s*([\w*-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/y;
+  next.lastIndex = 'form-data'.length;
+  for (let match = next.exec(disposition); match !== null; match = next.exec(disposition)) {
+    const [, name = '', quoted, bare = ''] = match;
+    const value = quoted?.replaceAll('\\"', '"') ?? bare;
+    found.set(name.toLowerCase(), value.replace(/%(?:22|0D|0A)/gi, decodeURIComponent));
+  }
+  return found;
 }

@@ -142,7 +142,7 @@ export function checkPostPolicy(
 
 /** The key of the form with `${filename}` replaced by the name of the file that the user chose. */
 export function expandFilename(key: string, filename: string): string {
-  // A function, so that `$&` in a file's name stays as it is.
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the text that S3 replaces. A function, so that `$&` in a file's name stays as it is.
   return key.replaceAll('${filename}', () => filename);
 }
 
