@@ -131,23 +131,16 @@ async function passLarge(
 }
 
 async function sendLarge(run: ImportRun, file: TarFile, key: string): Promise<void> {
-  const chunks = undestroyed(file.stream);
   let failure: unknown;
   try {
-    await uploadStream(targetOf(run, key), chunks, run.budget, (bytes) => countSent(run, bytes));
+    await uploadStream(targetOf(run, key), file.stream, run.budget, (bytes) => countSent(run, bytes));
     run.report.counts.moved += 1;
   } catch (error) {
     failure = error;
   }
   settle(run, key, failure);
   if (failure === undefined) return;
-  for await (const _rest of chunks); // the next member lies behind it
-}
-
-/** Breaking off the reading of a member destroys it, and a destroyed member destroys the archive that it is read from. */
-function undestroyed(stream: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  const iterator = stream[Symbol.asyncIterator]();
-  return { [Symbol.asyncIterator]: () => ({ next: () => iterator.next() }) };
+  for await (const _rest of file.stream); // the next member lies behind it
 }
 
 async function sendAgain(run: ImportRun, path: string, keys: ReadonlySet<string>): Promise<void> {

@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
-import { CliError } from './exit.ts';
+import { CliError, EXIT } from './exit.ts';
 import { pathOfTarName } from './key-mapping.ts';
 
 export interface TarFile {
@@ -43,14 +43,39 @@ interface Entry extends AsyncIterable<Buffer> {
   resume(): void;
 }
 
-function fileOf(entry: Entry, events: TarEvents): TarFile | undefined {
+function damaged(path: string, cause: unknown): CliError {
+  const what = cause instanceof Error ? cause.message : String(cause);
+  return new CliError(
+    `${path} is damaged or cut (${what}). What came before is imported; get the file again.`,
+    EXIT.failed,
+    cause,
+  );
+}
+
+/**
+ * The bytes of a member. Breaking off the reading does not destroy it, since a destroyed member destroys the archive; reading
+ * again goes on where it stopped.
+ */
+function bytesOf(entry: Entry, path: string): AsyncIterable<Buffer> {
+  const iterator = entry[Symbol.asyncIterator]();
+  const next = async (): Promise<IteratorResult<Buffer>> => {
+    try {
+      return await iterator.next();
+    } catch (error) {
+      throw damaged(path, error);
+    }
+  };
+  return { [Symbol.asyncIterator]: () => ({ next }) };
+}
+
+function fileOf(entry: Entry, path: string, events: TarEvents): TarFile | undefined {
   const { name, type, size } = entry.header;
   const kind = type ?? 'file';
   if (FOLDER_TYPES.has(kind)) return undefined;
   const relativePath = pathOfTarName(name);
   if (kind !== 'file' && kind !== 'contiguous-file') events.onSkipped(name, `it is a ${kind}`);
   else if (relativePath === undefined) events.onSkipped(name, 'its name leads outside of the archive');
-  else return { relativePath, size: size ?? 0, stream: entry };
+  else return { relativePath, size: size ?? 0, stream: bytesOf(entry, path) };
   return undefined;
 }
 
@@ -60,7 +85,7 @@ export async function* tarFiles(path: string, events: TarEvents): AsyncGenerator
   const feeding = feed(createReadStream(path, { highWaterMark: 1024 * 1024 }), await isGzip(path), archive);
   try {
     for await (const entry of archive as AsyncIterable<Entry>) {
-      const file = fileOf(entry, events);
+      const file = fileOf(entry, path, events);
       if (file !== undefined) yield file;
       entry.resume(); // what nobody wanted of it
     }
@@ -70,11 +95,7 @@ export async function* tarFiles(path: string, events: TarEvents): AsyncGenerator
     const failure = (await feeding) ?? error;
     const code = (failure as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'EACCES') throw failure;
-    throw new CliError(
-      `${path} is damaged or cut (${(failure as Error).message}). What came before is imported; get the file again.`,
-      1,
-      failure,
-    );
+    throw damaged(path, failure);
   }
 }
 

@@ -57,9 +57,11 @@ export interface SummaryFacts {
 export function summaryLines(report: TransferReport, facts: SummaryFacts): string[] {
   const { moved, movedBytes, same, skipped, failed } = report.counts;
   const seconds = Math.max(facts.elapsedMs, 1) / 1000;
-  const rate = `${formatCount(moved / seconds)} objects/s, ${formatBytes(movedBytes / seconds)}/s`;
+  const perSecond = moved / seconds;
+  const objectRate = perSecond < 10 ? perSecond.toFixed(1) : formatCount(perSecond);
+  const rate = moved === 0 ? '' : ` (${objectRate} objects/s, ${formatBytes(movedBytes / seconds)}/s)`;
   const lines = [
-    `${facts.moved} ${plural(moved, 'object')}, ${formatBytes(movedBytes)}, in ${formatDuration(facts.elapsedMs)} (${rate})`,
+    `${facts.moved} ${plural(moved, 'object')}, ${formatBytes(movedBytes)}, in ${formatDuration(facts.elapsedMs)}${rate}`,
   ];
   if (same > 0) lines.push(`${plural(same, 'object')} there already, with the same content`);
   if (skipped > 0) lines.push(`${formatCount(skipped)} left out: ${facts.skippedWhat}`);
