@@ -129,6 +129,42 @@ describe('post policies', () => {
   });
 });
 
+describe('the published example', () => {
+  const fields = new Map(
+    Object.entries({
+      key: 'user/user1/MyPhoto.jpg',
+      acl: 'public-read',
+      success_action_redirect: 'http://sigv4examplebucket.s3.amazonaws.com/successful_upload.html',
+      'content-type': 'image/jpeg',
+      'x-amz-meta-uuid': '14365123651274',
+      'x-amz-server-side-encryption': 'AES256',
+      'x-amz-credential': `${ID}/20151229/us-east-1/s3/aws4_request`,
+      'x-amz-algorithm': 'AWS4-HMAC-SHA256',
+      'x-amz-date': '20151229T000000Z',
+      'x-amz-meta-tag': '',
+      policy:
+        'eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9ucyI6IFsNCiAgICB7ImJ1Y2tl' +
+        'dCI6ICJzaWd2NGV4YW1wbGVidWNrZXQifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRrZXkiLCAidXNlci91c2VyMS8iXSwNCiAg' +
+        'ICB7ImFjbCI6ICJwdWJsaWMtcmVhZCJ9LA0KICAgIHsic3VjY2Vzc19hY3Rpb25fcmVkaXJlY3QiOiAiaHR0cDovL3NpZ3Y0ZXhh' +
+        'bXBsZWJ1Y2tldC5zMy5hbWF6b25hd3MuY29tL3N1Y2Nlc3NmdWxfdXBsb2FkLmh0bWwifSwNCiAgICBbInN0YXJ0cy13aXRoIiwg' +
+        'IiRDb250ZW50LVR5cGUiLCAiaW1hZ2UvIl0sDQogICAgeyJ4LWFtei1tZXRhLXV1aWQiOiAiMTQzNjUxMjM2NTEyNzQifSwNCiAg' +
+        'ICB7IngtYW16LXNlcnZlci1zaWRlLWVuY3J5cHRpb24iOiAiQUVTMjU2In0sDQogICAgWyJzdGFydHMtd2l0aCIsICIkeC1hbXot' +
+        'bWV0YS10YWciLCAiIl0sDQoNCiAgICB7IngtYW16LWNyZWRlbnRpYWwiOiAiQUtJQUlPU0ZPRE5ON0VYQU1QTEUvMjAxNTEyMjkv' +
+        'dXMtZWFzdC0xL3MzL2F3czRfcmVxdWVzdCJ9LA0KICAgIHsieC1hbXotYWxnb3JpdGhtIjogIkFXUzQtSE1BQy1TSEEyNTYifSwN' +
+        'CiAgICB7IngtYW16LWRhdGUiOiAiMjAxNTEyMjlUMDAwMDAwWiIgfQ0KICBdDQp9',
+      'x-amz-signature': '8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e',
+    }),
+  );
+
+  it('is signed and allowed', () => {
+    const lookupSecret = (): string => SECRET;
+    assert.equal(verifyPost(fields, { nowMs: NOW, keys: new SigningKeyCache(1), lookupSecret }), ID);
+    const policy = parsePostPolicy(fields.get('policy') ?? '');
+    assert.equal(checkPostPolicy(policy, fields, 'sigv4examplebucket', NOW), undefined);
+    refuses(() => checkPostPolicy(policy, fields, 'otherbucket', NOW), 'AccessDenied');
+  });
+});
+
 describe('signed forms', () => {
   const keys = new SigningKeyCache(4);
   const context = { nowMs: NOW, keys, lookupSecret: (id: string) => (id === ID ? SECRET : undefined) };
