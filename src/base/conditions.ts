@@ -16,7 +16,10 @@ function failed(condition: string): GatewayError {
 }
 
 /** 'pass' or 'not-modified'; @throws GatewayError PreconditionFailed */
-export function checkReadConditions(conditions: ReadConditions, info: Pick<ObjectInfo, 'etag' | 'modifiedMs'>): 'pass' | 'not-modified' {
+export function checkReadConditions(
+  conditions: ReadConditions,
+  info: Pick<ObjectInfo, 'etag' | 'modifiedMs'>,
+): 'pass' | 'not-modified' {
   const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs } = conditions;
   const modifiedMs = Math.floor(info.modifiedMs / 1000) * 1000; // HTTP dates have seconds
   if (ifMatch !== undefined) {

@@ -82,6 +82,8 @@ export const LIMITS = {
   drainMs: 25_000,
   /** When a worker drains, a connection without a request is kept this long for the one that its client may just be sending. */
   drainIdleMs: 5000,
+  /** The same when the whole gateway stops: the next request could not come anyway, so only one that is under way is waited for. */
+  stopIdleMs: 500,
   /** Accepted connections that wait while no worker is ready; beyond it new ones are closed. */
   waitingConnectionsMax: 1024,
   /** A process that does not answer a scrape by then is shown with the figures that it gave last. */
@@ -163,7 +165,10 @@ export const LIMITS = {
 assert(LIMITS.extentBytes <= LIMITS.groupBytesMax, 'a group must hold at least one extent');
 assert(LIMITS.groupBytesMax <= LIMITS.writeQueueBytesMax, 'the write queue must hold at least one group');
 assert(LIMITS.extentBytes < LIMITS.volumeBytesMax, 'a volume must hold at least one extent');
-assert((LIMITS.objectBytesMax / LIMITS.extentBytes) * 24 <= LIMITS.manifestBytesMax, 'a manifest must hold the extents of the largest object');
+assert(
+  (LIMITS.objectBytesMax / LIMITS.extentBytes) * 24 <= LIMITS.manifestBytesMax,
+  'a manifest must hold the extents of the largest object',
+);
 assert(LIMITS.partsMax * LIMITS.partBytesMax >= LIMITS.objectBytesMax, 'the largest object must be reachable by parts');
 assert(LIMITS.staleWriteMs < LIMITS.graveTtlMs, 'a tombstone must outlive every write that it may have to order');
 assert(LIMITS.drainIdleMs < LIMITS.drainMs, 'idle connections are given up before running responses');

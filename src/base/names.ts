@@ -22,8 +22,10 @@ const RESERVED_SUFFIXES = ['-s3alias', '--ol-s3', '.mrap', '--x-s3', '--table-s3
 function bucketNameFault(name: string): string | undefined {
   const { bucketNameBytesMin: min, bucketNameBytesMax: max } = LIMITS;
   if (name.length < min || name.length > max) return `it has ${name.length} characters; ${min} to ${max} are allowed`;
-  if (!BUCKET.test(name)) return 'use lower-case letters, digits, "." and "-", and start and end with a letter or digit';
-  if (name.includes('..') || name.includes('.-') || name.includes('-.')) return 'two adjacent separators are not allowed';
+  if (!BUCKET.test(name))
+    return 'use lower-case letters, digits, "." and "-", and start and end with a letter or digit';
+  if (name.includes('..') || name.includes('.-') || name.includes('-.'))
+    return 'two adjacent separators are not allowed';
   if (isIP(name) !== 0) return 'it looks like an IP address';
   if (RESERVED_PREFIXES.some((p) => name.startsWith(p)) || RESERVED_SUFFIXES.some((s) => name.endsWith(s))) {
     return 'its prefix or suffix is reserved by S3';
@@ -35,7 +37,9 @@ function bucketNameFault(name: string): string | undefined {
 export function parseBucketName(name: string): BucketName {
   const fault = bucketNameFault(name);
   if (fault !== undefined) {
-    throw new GatewayError('InvalidBucketName', `Bucket name "${name.slice(0, 80)}" is not valid: ${fault}.`, { resource: `/${name}` });
+    throw new GatewayError('InvalidBucketName', `Bucket name "${name.slice(0, 80)}" is not valid: ${fault}.`, {
+      resource: `/${name}`,
+    });
   }
   return name as BucketName;
 }
@@ -46,11 +50,16 @@ export function parseObjectKey(key: string): ObjectKey {
   // A UTF-16 unit is at most 3 bytes of UTF-8, so short keys need no exact count.
   const bytes = key.length * 3 <= LIMITS.keyBytesMax ? 0 : Buffer.byteLength(key);
   if (bytes > LIMITS.keyBytesMax) {
-    throw new GatewayError('KeyTooLongError', `The key has ${bytes} bytes; at most ${LIMITS.keyBytesMax} are allowed.`, {
-      details: { Size: String(bytes), MaxSizeAllowed: String(LIMITS.keyBytesMax) },
-    });
+    throw new GatewayError(
+      'KeyTooLongError',
+      `The key has ${bytes} bytes; at most ${LIMITS.keyBytesMax} are allowed.`,
+      {
+        details: { Size: String(bytes), MaxSizeAllowed: String(LIMITS.keyBytesMax) },
+      },
+    );
   }
-  if (!key.isWellFormed()) throw new GatewayError('InvalidURI', 'The key is not well-formed Unicode; send it as UTF-8.');
+  if (!key.isWellFormed())
+    throw new GatewayError('InvalidURI', 'The key is not well-formed Unicode; send it as UTF-8.');
   return key as ObjectKey;
 }
 
@@ -58,6 +67,7 @@ const UPLOAD_ID = /^[0-9a-f]{32}$/;
 
 /** @throws GatewayError NoSuchUpload: an id of another form can not be one of ours. */
 export function parseUploadId(id: string): UploadId {
-  if (!UPLOAD_ID.test(id)) throw new GatewayError('NoSuchUpload', `No multipart upload has the id "${id.slice(0, 64)}".`);
+  if (!UPLOAD_ID.test(id))
+    throw new GatewayError('NoSuchUpload', `No multipart upload has the id "${id.slice(0, 64)}".`);
   return id as UploadId;
 }

@@ -171,10 +171,21 @@ export interface ObjectStore {
    * Rejects with PreconditionFailed, InvalidRange or InvalidPartNumber (details hold what the client needs: ActualObjectSize);
    * a `NotModified` outcome is the value 'not-modified' with the info that its answer carries.
    */
-  get(bucket: BucketName, key: ObjectKey, options: GetOptions, signal?: AbortSignal): Promise<ObjectRead | NotModified | undefined>;
+  get(
+    bucket: BucketName,
+    key: ObjectKey,
+    options: GetOptions,
+    signal?: AbortSignal,
+  ): Promise<ObjectRead | NotModified | undefined>;
 
   /** Rejects with PreconditionFailed, StorageFull, NoSuchKey (source of a copy, or `ifMatch` on an absent object), EntityTooLarge. */
-  put(bucket: BucketName, key: ObjectKey, source: PutSource, conditions: WriteConditions, signal?: AbortSignal): Promise<ObjectInfo>;
+  put(
+    bucket: BucketName,
+    key: ObjectKey,
+    source: PutSource,
+    conditions: WriteConditions,
+    signal?: AbortSignal,
+  ): Promise<ObjectInfo>;
 
   /** Idempotent: the removal of an absent key resolves. Rejects with PreconditionFailed under conditions. */
   remove(bucket: BucketName, key: ObjectKey, conditions?: WriteConditions): Promise<void>;
@@ -220,7 +231,14 @@ export interface UploadsPage {
 export interface UploadStore {
   create(bucket: BucketName, key: ObjectKey, upload: NewUpload): Promise<UploadId>;
 
-  putPart(bucket: BucketName, key: ObjectKey, uploadId: UploadId, number: number, source: PutSource, signal?: AbortSignal): Promise<PartInfo>;
+  putPart(
+    bucket: BucketName,
+    key: ObjectKey,
+    uploadId: UploadId,
+    number: number,
+    source: PutSource,
+    signal?: AbortSignal,
+  ): Promise<PartInfo>;
 
   /**
    * Makes the object of the parts named, atomically; parts not named are dropped. `seal` sees the stored parts in order and
@@ -248,7 +266,13 @@ export interface UploadStore {
    */
   listUploads(
     bucket: BucketName,
-    options: { readonly prefix: string; readonly delimiter: string; readonly afterKey: string; readonly afterUploadId: string; readonly limit: number },
+    options: {
+      readonly prefix: string;
+      readonly delimiter: string;
+      readonly afterKey: string;
+      readonly afterUploadId: string;
+      readonly limit: number;
+    },
   ): Promise<UploadsPage>;
 }
 
@@ -283,7 +307,10 @@ export interface BucketStore {
   /** All buckets in order of name. */
   list(): readonly BucketInfo[];
   /** Replaces the named settings; `undefined` removes one. Rejects with NoSuchBucket. */
-  update(name: BucketName, change: { readonly [K in keyof BucketSettings]?: BucketSettings[K] | undefined }): Promise<BucketInfo>;
+  update(
+    name: BucketName,
+    change: { readonly [K in keyof BucketSettings]?: BucketSettings[K] | undefined },
+  ): Promise<BucketInfo>;
   /** Rejects with NoSuchBucket, or BucketNotEmpty while it holds objects (unfinished uploads are aborted with it). */
   remove(name: BucketName): Promise<void>;
 }

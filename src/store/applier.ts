@@ -6,13 +6,17 @@
  * a manifest that names an upload ends that upload. In `rebuild` the records come in any order, so graves and ended uploads are
  * kept until `finishRebuild`, and parts may come before their upload.
  */
+import { GatewayError } from '../base/errors.ts';
 import { attributesOf } from '../format/attributes.ts';
 import { Entry, encodeEntry } from '../format/index-entry.ts';
 import { indexKey, partKey, uploadKey } from '../format/index-key.ts';
 import type { Location, Manifest } from '../format/manifest.ts';
 import { RECORD_KIND, type RecordHead, recordLength } from '../format/record.ts';
 import { HEAD_OUTCOME, type HeadOutcome } from './committer.ts';
-import type { BucketState, IndexDatabase } from './index-database.ts';
+import type { BucketState, IndexDatabase, Pair } from './index-database.ts';
+
+/** Entries that one transaction of a rebuild removes. */
+const REMOVE_BATCH = 10_000;
 
 export interface RecordPlace {
   readonly volume: number;
@@ -92,7 +96,8 @@ export class Applier {
     const current = this.#index.entry('objects', key);
     const upload = head.kind === RECORD_KIND.manifest ? attributesOf(head.attributes).upload : undefined;
     if (upload !== undefined) this.#endUpload(head.bucketId, head.key, Buffer.from(upload, 'hex'));
-    if (current !== undefined && current.timestamp >= head.timestamp) return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
+    if (current !== undefined && current.timestamp >= head.timestamp)
+      return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
     if (this.#index.grave(key) >= head.timestamp) return HEAD_OUTCOME.stale;
     if (current !== undefined) this.#count(current, -1);
     const entry = this.#entry(head, at, manifest);
@@ -108,7 +113,8 @@ export class Applier {
     if (!known && this.#mode === 'live') return HEAD_OUTCOME.noSuchUpload;
     const key = partKey(uploadId, head.part);
     const current = this.#index.entry('parts', key);
-    if (current !== undefined && current.timestamp >= head.timestamp) return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
+    if (current !== undefined && current.timestamp >= head.timestamp)
+      return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
     if (current !== undefined) this.#count(current, -1);
     const entry = this.#entry(head, at, manifest);
     this.#count(entry, 1, manifest);
@@ -131,7 +137,12 @@ export class Applier {
 
   #bucket(head: RecordHead, at: RecordPlace): HeadOutcome {
     const name = head.key.toString();
-    const state = { ...(JSON.parse(head.attributes.toString()) as BucketState), id: head.bucketId, name, timestamp: head.timestamp };
+    const state = {
+      ...(JSON.parse(head.attributes.toString()) as BucketState),
+      id: head.bucketId,
+      name,
+      timestamp: head.timestamp,
+    };
     const current = this.#index.bucket(name);
     this.#keep(at, head);
     if ((this.#endedBuckets.get(head.bucketId) ?? 0) > head.timestamp) return HEAD_OUTCOME.applied;
@@ -175,8 +186,9 @@ export class Applier {
   }
 
   #entry(head: RecordHead, at: RecordPlace, manifest: Manifest | undefined): Entry {
-    if (head.kind !== RECORD_KIND.manifest && head.kind !== RECORD_KIND.partManifest) return new Entry(encodeEntry(head, at, head.part, undefined));
-    const list = manifest ?? this.#readManifest({ ...at, length: head.payloadLength, crc: head.payloadCrc });
+    if (head.kind !== RECORD_KIND.manifest && head.kind !== RECORD_KIND.partManifest)
+      return new Entry(encodeEntry(head, at, head.part, undefined));
+    const list = manifest ?? this.#readManifestIfIntact({ ...at, length: head.payloadLength, crc: head.payloadCrc });
     const single = list.extents.length === 1 ? list.extents[0] : undefined;
     return new Entry(encodeEntry(head, at, head.kind === RECORD_KIND.manifest ? list.parts.length : head.part, single));
   }
@@ -187,13 +199,28 @@ export class Applier {
     this.#add(record.volume, sign * recordLength(record.headLength, record.length));
     if (!entry.isManifest) return;
     const single = entry.payload;
-    const extents = single !== undefined ? [single] : (manifest ?? this.#readManifest(record)).extents;
+    const extents = single !== undefined ? [single] : (manifest ?? this.#readManifestIfIntact(record)).extents;
     for (const extent of extents) this.#add(extent.volume, sign * recordLength(extent.headLength, extent.length));
+  }
+
+  /** A damaged manifest must not keep its object from being deleted or replaced; its extents are then counted too high. */
+  #readManifestIfIntact(location: Location): Manifest {
+    try {
+      return this.#readManifest(location);
+    } catch (error) {
+      if (error instanceof GatewayError && error.code === 'DataLoss') return { extents: [], parts: [] };
+      throw error;
+    }
   }
 
   /** Records that the index does not point to, but a rebuild needs: tombstones, buckets, uploads. */
   #keep(at: RecordPlace, head: RecordHead): void {
     this.#add(at.volume, recordLength(at.headLength, head.payloadLength));
+  }
+
+  /** Compaction moved a record that the index points to. */
+  addLive(volume: number, bytes: number): void {
+    this.#add(volume, bytes);
   }
 
   #add(volume: number, bytes: number): void {
@@ -204,24 +231,41 @@ export class Applier {
     if ((this.#index.number(counter) ?? 1) < atLeast) this.#index.setNumber(counter, atLeast);
   }
 
-  /** After all records of a rebuild: drops what has no bucket or upload, and forgets the graves. */
-  finishRebuild(): void {
+  /** After all records of a rebuild: drops what has no bucket or upload, and forgets the graves. `transact` runs one transaction. */
+  finishRebuild(transact: (work: () => void) => void): void {
     const buckets = new Set(this.#index.buckets().map((b) => b.id));
-    for (const { key } of [...this.#index.range('graves', Buffer.from([0]), undefined)]) this.#index.graves.removeSync(key);
-    for (const { key, value } of this.#index.range('objects', Buffer.from([0]), undefined)) {
-      if (buckets.has(key.readUInt32BE(0))) continue;
-      this.#count(new Entry(value), -1);
-      this.#index.objects.removeSync(key);
-    }
     const uploads = new Set<string>();
-    for (const { key } of this.#index.range('uploads', Buffer.from([0]), undefined)) {
-      if (buckets.has(key.readUInt32BE(0))) uploads.add(key.subarray(key.length - 16).toString('hex'));
-      else this.#index.uploads.removeSync(key);
-    }
-    for (const { key, value } of this.#index.range('parts', Buffer.from([0]), undefined)) {
-      if (uploads.has(key.subarray(0, 16).toString('hex'))) continue;
-      this.#count(new Entry(value), -1);
-      this.#index.parts.removeSync(key);
+    this.#removeWhere('graves', transact, () => true);
+    this.#removeWhere('objects', transact, (key) => !buckets.has(key.readUInt32BE(0)));
+    this.#removeWhere('uploads', transact, (key) => !buckets.has(key.readUInt32BE(0)));
+    for (const { key } of this.#index.range('uploads', Buffer.from([0]), undefined))
+      uploads.add(key.toString('hex', key.length - 16));
+    this.#removeWhere('parts', transact, (key) => !uploads.has(key.toString('hex', 0, 16)));
+  }
+
+  #removeWhere(
+    table: 'objects' | 'graves' | 'uploads' | 'parts',
+    transact: (work: () => void) => void,
+    isLost: (key: Buffer) => boolean,
+  ): void {
+    let start: Buffer | undefined = Buffer.from([0]);
+    while (start !== undefined) {
+      const lost: Pair[] = [];
+      let next: Buffer | undefined;
+      for (const pair of this.#index.range(table, start, undefined)) {
+        if (lost.length === REMOVE_BATCH) {
+          next = pair.key;
+          break;
+        }
+        if (isLost(pair.key)) lost.push(pair);
+      }
+      transact(() => {
+        for (const { key, value } of lost) {
+          if (table === 'objects' || table === 'parts') this.#count(new Entry(value), -1);
+          this.#index[table].removeSync(key);
+        }
+      });
+      start = next;
     }
   }
 }

@@ -42,7 +42,10 @@ export async function takeBody(
   for await (const chunk of chunks) {
     signal?.throwIfAborted();
     size += chunk.length;
-    if (size > bytesMax) throw new GatewayError('EntityTooLarge', `The body has more than ${bytesMax} bytes.`, { details: { MaxSizeAllowed: String(bytesMax) } });
+    if (size > bytesMax)
+      throw new GatewayError('EntityTooLarge', `The body has more than ${bytesMax} bytes.`, {
+        details: { MaxSizeAllowed: String(bytesMax) },
+      });
     for (let rest = chunk; rest.length > 0; ) {
       if (pendingBytes === LIMITS.extentBytes) {
         await extents.at(-1); // one extent on its way to the disk, one gathering
@@ -67,9 +70,21 @@ function guarded<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
-export async function appendExtent(engine: LocalEngine, owner: ExtentOwner, payload: readonly Buffer[], length: number, pins: Pins): Promise<Location> {
+export async function appendExtent(
+  engine: LocalEngine,
+  owner: ExtentOwner,
+  payload: readonly Buffer[],
+  length: number,
+  pins: Pins,
+): Promise<Location> {
   engine.space.admit(length);
-  const head = recordHead({ kind: RECORD_KIND.extent, payloadLength: length, payloadCrc: crcOf(payload), size: length, ...owner });
+  const head = recordHead({
+    kind: RECORD_KIND.extent,
+    payloadLength: length,
+    payloadCrc: crcOf(payload),
+    size: length,
+    ...owner,
+  });
   return (await engine.appender.append({ head, payload, commit: false }, pins)).location;
 }
 
@@ -80,14 +95,23 @@ export function crcOf(buffers: readonly Buffer[]): number {
 }
 
 /** The extents of a body, with an inline one appended as an extent. */
-export async function asExtents(engine: LocalEngine, owner: ExtentOwner, body: TakenBody, pins: Pins): Promise<readonly Location[]> {
+export async function asExtents(
+  engine: LocalEngine,
+  owner: ExtentOwner,
+  body: TakenBody,
+  pins: Pins,
+): Promise<readonly Location[]> {
   if (body.inline === undefined) return body.extents;
   if (body.size === 0) return [];
   return [await appendExtent(engine, owner, body.inline.buffers, body.size, pins)];
 }
 
 /** Runs `work` with memory for one body granted, and its extents pinned until the end. */
-export async function withBodyMemory<T>(engine: LocalEngine, work: (pins: Pins) => Promise<T>, bytes: number): Promise<T> {
+export async function withBodyMemory<T>(
+  engine: LocalEngine,
+  work: (pins: Pins) => Promise<T>,
+  bytes: number,
+): Promise<T> {
   const granted = Math.min(bytes, 2 * LIMITS.extentBytes);
   await engine.gate.acquire(granted);
   const pins: Pins = { volumes: new Set() };

@@ -48,7 +48,11 @@ export class CommitPipe {
       void this.#run();
     });
     if (outcome.ok) return outcome;
-    throw new GatewayError(outcome.code, outcome.message, outcome.details === undefined ? {} : { details: outcome.details });
+    throw new GatewayError(
+      outcome.code,
+      outcome.message,
+      outcome.details === undefined ? {} : { details: outcome.details },
+    );
   }
 
   async #run(): Promise<void> {

@@ -55,14 +55,25 @@ export type Decision =
       readonly modifiedMs: number | undefined;
     }
   | { readonly kind: 'remove'; readonly bucketId: number; readonly key: Buffer; readonly conditions: WriteConditions }
-  | { readonly kind: 'createBucket'; readonly name: string; readonly ownerId: string; readonly settings: BucketSettings }
+  | {
+      readonly kind: 'createBucket';
+      readonly name: string;
+      readonly ownerId: string;
+      readonly settings: BucketSettings;
+    }
   | {
       readonly kind: 'updateBucket';
       readonly name: string;
       readonly change: { readonly [K in keyof BucketSettings]?: BucketSettings[K] | undefined };
     }
   | { readonly kind: 'removeBucket'; readonly name: string }
-  | { readonly kind: 'createUpload'; readonly bucketId: number; readonly key: Buffer; readonly uploadId: Buffer; readonly attributes: Buffer }
+  | {
+      readonly kind: 'createUpload';
+      readonly bucketId: number;
+      readonly key: Buffer;
+      readonly uploadId: Buffer;
+      readonly attributes: Buffer;
+    }
   | {
       readonly kind: 'completeUpload';
       readonly version: NewVersion;
@@ -71,9 +82,7 @@ export type Decision =
       /** The parts as the caller saw them; a part that was sent again meanwhile is a conflict. */
       readonly parts: readonly { readonly number: number; readonly timestamp: number }[];
     }
-  | { readonly kind: 'abortUpload'; readonly bucketId: number; readonly key: Buffer; readonly uploadId: Buffer }
-  /** Compaction: the same version, its bytes in other places. */
-  | { readonly kind: 'moveExtents'; readonly version: NewVersion; readonly modifiedMs: number };
+  | { readonly kind: 'abortUpload'; readonly bucketId: number; readonly key: Buffer; readonly uploadId: Buffer };
 
 /** What became of a head. Numbers travel over the socket. */
 export const HEAD_OUTCOME = {
@@ -90,7 +99,12 @@ export type HeadOutcome = (typeof HEAD_OUTCOME)[keyof typeof HEAD_OUTCOME];
 
 export type DecisionOutcome =
   | { readonly ok: true; readonly modifiedMs: number }
-  | { readonly ok: false; readonly code: ErrorCode; readonly message?: string; readonly details?: Readonly<Record<string, string>> };
+  | {
+      readonly ok: false;
+      readonly code: ErrorCode;
+      readonly message?: string;
+      readonly details?: Readonly<Record<string, string>>;
+    };
 
 export interface Submission {
   /** Counts up by one in each session; a repeated one is answered again, not applied again. */

@@ -19,7 +19,10 @@ export function findSource(engine: LocalEngine, source: CopySource): FoundSource
   const bucketId = engine.buckets.get(source.bucket).id;
   const entry = findEntry(engine, bucketId, source.key);
   if (entry === undefined) {
-    throw new GatewayError('NoSuchKey', undefined, { resource: `/${source.bucket}/${source.key}`, details: { Key: source.key } });
+    throw new GatewayError('NoSuchKey', undefined, {
+      resource: `/${source.bucket}/${source.key}`,
+      details: { Key: source.key },
+    });
   }
   const info = new EntryInfo(entry);
   // S3 has no 304 for copies.
@@ -40,7 +43,8 @@ export async function copiedChunks(
 ): Promise<{ chunks: AsyncIterable<Buffer>; manifest: Manifest }> {
   const renew = async (): Promise<Manifest> => {
     const again = findSource(engine, source);
-    if (!again.entry.versionId.equals(found.entry.versionId)) throw new GatewayError('ConditionalRequestConflict', 'The source was replaced while it was copied.');
+    if (!again.entry.versionId.equals(found.entry.versionId))
+      throw new GatewayError('ConditionalRequestConflict', 'The source was replaced while it was copied.');
     return manifestOf(engine, again.entry);
   };
   const manifest = await manifestOf(engine, found.entry).catch((error: unknown) => {

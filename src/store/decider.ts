@@ -3,6 +3,8 @@
  * transaction, so it sees every write that was applied before and nothing can come between the decision and its effect. An
  * accepted decision becomes a record of the keeper's own volume and is applied like any other record.
  */
+
+import { crc32 } from '@node-rs/crc32';
 import { checkWriteConditions } from '../base/conditions.ts';
 import { asGatewayError, GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -10,7 +12,6 @@ import type { BucketSettings } from '../base/object-store.ts';
 import { encodeAttributes } from '../format/attributes.ts';
 import type { Entry } from '../format/index-entry.ts';
 import { indexKey, partKey, splitUploadKey, uploadKey } from '../format/index-key.ts';
-import { crc32 } from '@node-rs/crc32';
 import { decodeManifest, type Manifest } from '../format/manifest.ts';
 import { RECORD_KIND, type RecordHead, recordHead } from '../format/record.ts';
 import type { Applier } from './applier.ts';
@@ -61,8 +62,6 @@ export class Decider {
         return this.#completeUpload(decision, nowMs);
       case 'abortUpload':
         return this.#abortUpload(decision.bucketId, decision.key, decision.uploadId, nowMs);
-      case 'moveExtents':
-        return this.#moveExtents(decision);
     }
   }
 
@@ -77,14 +76,9 @@ export class Decider {
     // A repeated submission after a crash of the keeper: the record was replayed from its volume already.
     if (current?.versionId.equals(version.versionId) && ifVersion === undefined) return current.modifiedMs;
     checkWriteConditions(conditions, current?.etag);
-    if (ifVersion !== undefined && !current?.versionId.equals(ifVersion)) throw new GatewayError('ConditionalRequestConflict');
+    if (ifVersion !== undefined && !current?.versionId.equals(ifVersion))
+      throw new GatewayError('ConditionalRequestConflict');
     return this.#writeVersion(version, decision.modifiedMs ?? nowMs);
-  }
-
-  #moveExtents(decision: Of<'moveExtents'>): number {
-    const current = this.#current(decision.version.bucketId, decision.version.key);
-    if (!current?.versionId.equals(decision.version.versionId)) throw new GatewayError('ConditionalRequestConflict');
-    return this.#writeVersion(decision.version, decision.modifiedMs);
   }
 
   #writeVersion(version: NewVersion, modifiedMs: number): number {
@@ -109,7 +103,9 @@ export class Decider {
     const current = this.#current(decision.bucketId, decision.key);
     checkWriteConditions(decision.conditions, current?.etag);
     if (current === undefined) return nowMs;
-    this.#event(recordHead({ kind: RECORD_KIND.tombstone, bucketId: decision.bucketId, key: decision.key, modifiedMs: nowMs }));
+    this.#event(
+      recordHead({ kind: RECORD_KIND.tombstone, bucketId: decision.bucketId, key: decision.key, modifiedMs: nowMs }),
+    );
     return nowMs;
   }
 
@@ -117,9 +113,12 @@ export class Decider {
     const { name, ownerId, settings } = decision;
     const taken = this.#index.bucket(name);
     if (taken !== undefined) {
-      throw new GatewayError(taken.ownerId === ownerId ? 'BucketAlreadyOwnedByYou' : 'BucketAlreadyExists', undefined, { resource: `/${name}` });
+      throw new GatewayError(taken.ownerId === ownerId ? 'BucketAlreadyOwnedByYou' : 'BucketAlreadyExists', undefined, {
+        resource: `/${name}`,
+      });
     }
-    if (this.#index.buckets().length >= LIMITS.bucketsMax) throw new GatewayError('TooManyBuckets', `At most ${LIMITS.bucketsMax} buckets are allowed.`);
+    if (this.#index.buckets().length >= LIMITS.bucketsMax)
+      throw new GatewayError('TooManyBuckets', `At most ${LIMITS.bucketsMax} buckets are allowed.`);
     this.#bucketEvent(this.#index.number('next-bucket') ?? 1, name, { createdMs: nowMs, ownerId, settings });
     return nowMs;
   }
@@ -133,8 +132,19 @@ export class Decider {
     return nowMs;
   }
 
-  #bucketEvent(id: number, name: string, state: { createdMs: number; ownerId: string; settings: BucketSettings }): void {
-    this.#event(recordHead({ kind: RECORD_KIND.bucket, bucketId: id, key: Buffer.from(name), attributes: Buffer.from(JSON.stringify(state)) }));
+  #bucketEvent(
+    id: number,
+    name: string,
+    state: { createdMs: number; ownerId: string; settings: BucketSettings },
+  ): void {
+    this.#event(
+      recordHead({
+        kind: RECORD_KIND.bucket,
+        bucketId: id,
+        key: Buffer.from(name),
+        attributes: Buffer.from(JSON.stringify(state)),
+      }),
+    );
   }
 
   #removeBucket(decision: Of<'removeBucket'>, nowMs: number): number {
@@ -146,7 +156,14 @@ export class Decider {
       const upload = splitUploadKey(key);
       this.#endUpload(bucket.id, upload.key, upload.uploadId, nowMs);
     }
-    this.#event(recordHead({ kind: RECORD_KIND.bucketGone, bucketId: bucket.id, key: Buffer.from(decision.name), modifiedMs: nowMs }));
+    this.#event(
+      recordHead({
+        kind: RECORD_KIND.bucketGone,
+        bucketId: bucket.id,
+        key: Buffer.from(decision.name),
+        modifiedMs: nowMs,
+      }),
+    );
     return nowMs;
   }
 
@@ -161,16 +178,19 @@ export class Decider {
     const { version, uploadId } = decision;
     const current = this.#current(version.bucketId, version.key);
     if (current?.attributes.upload === uploadId.toString('hex')) return current.modifiedMs;
-    if (this.#index.uploads.getBinary(uploadKey(version.bucketId, version.key, uploadId)) === undefined) throw new GatewayError('NoSuchUpload');
+    if (this.#index.uploads.getBinary(uploadKey(version.bucketId, version.key, uploadId)) === undefined)
+      throw new GatewayError('NoSuchUpload');
     for (const part of decision.parts) {
-      if (this.#index.entry('parts', partKey(uploadId, part.number))?.timestamp !== part.timestamp) throw new GatewayError('ConditionalRequestConflict');
+      if (this.#index.entry('parts', partKey(uploadId, part.number))?.timestamp !== part.timestamp)
+        throw new GatewayError('ConditionalRequestConflict');
     }
     checkWriteConditions(decision.conditions, current?.etag);
     return this.#writeVersion(version, nowMs);
   }
 
   #abortUpload(bucketId: number, key: Buffer, uploadId: Buffer, nowMs: number): number {
-    if (this.#index.uploads.getBinary(uploadKey(bucketId, key, uploadId)) === undefined) throw new GatewayError('NoSuchUpload');
+    if (this.#index.uploads.getBinary(uploadKey(bucketId, key, uploadId)) === undefined)
+      throw new GatewayError('NoSuchUpload');
     this.#endUpload(bucketId, key, uploadId, nowMs);
     return nowMs;
   }

@@ -67,4 +67,3 @@ export function partRange(manifest: Manifest, position: number): { start: number
   }
   return undefined;
 }
-

@@ -12,8 +12,8 @@ import { type Database, open, type RootDatabase } from 'lmdb';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketSettings } from '../base/object-store.ts';
-import { afterPrefix } from '../format/index-key.ts';
 import { Entry } from '../format/index-entry.ts';
+import { afterPrefix } from '../format/index-key.ts';
 
 export const INDEX_FORMAT = 1;
 
@@ -143,7 +143,12 @@ export class IndexDatabase {
   }
 
   /** Pairs from `start` (inclusive) up to `end` (exclusive), in order. */
-  *range(table: 'objects' | 'graves' | 'uploads' | 'parts', start: Buffer, end: Buffer | undefined, limit?: number): IterableIterator<Pair> {
+  *range(
+    table: 'objects' | 'graves' | 'uploads' | 'parts',
+    start: Buffer,
+    end: Buffer | undefined,
+    limit?: number,
+  ): IterableIterator<Pair> {
     const options: { start: Buffer; end?: Buffer; limit?: number } = { start };
     if (end !== undefined) options.end = end;
     if (limit !== undefined) options.limit = limit;
@@ -163,7 +168,8 @@ export class IndexDatabase {
   buckets(): BucketState[] {
     this.#env.resetReadTxn();
     const all: BucketState[] = [];
-    for (const { value } of this.#buckets.getRange({}) as Iterable<Pair>) all.push(JSON.parse(value.toString()) as BucketState);
+    for (const { value } of this.#buckets.getRange({}) as Iterable<Pair>)
+      all.push(JSON.parse(value.toString()) as BucketState);
     return all;
   }
 
@@ -186,7 +192,8 @@ export class IndexDatabase {
   volumes(): VolumeState[] {
     this.#env.resetReadTxn();
     const all: VolumeState[] = [];
-    for (const { value } of this.#volumes.getRange({}) as Iterable<Pair>) all.push(JSON.parse(value.toString()) as VolumeState);
+    for (const { value } of this.#volumes.getRange({}) as Iterable<Pair>)
+      all.push(JSON.parse(value.toString()) as VolumeState);
     return all;
   }
 
@@ -232,7 +239,13 @@ export class IndexDatabase {
 
   /** Entries and bytes of the object table. */
   objectStats(): { entries: number; bytes: number } {
-    const stats = this.objects.getStats() as { entryCount: number; treeBranchPageCount: number; treeLeafPageCount: number; overflowPages: number; pageSize: number };
+    const stats = this.objects.getStats() as {
+      entryCount: number;
+      treeBranchPageCount: number;
+      treeLeafPageCount: number;
+      overflowPages: number;
+      pageSize: number;
+    };
     const pages = stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages;
     return { entries: stats.entryCount, bytes: pages * stats.pageSize };
   }

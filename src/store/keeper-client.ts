@@ -87,7 +87,9 @@ export class KeeperClient implements IndexCommitter {
   #fail(id: number, waiting: Outstanding, reason: string): void {
     this.#outstanding.delete(id);
     clearTimeout(waiting.timer);
-    waiting.reject(new GatewayError('StoreBusy', `The store cannot commit: ${reason}. The outcome of the write is unknown.`));
+    waiting.reject(
+      new GatewayError('StoreBusy', `The store cannot commit: ${reason}. The outcome of the write is unknown.`),
+    );
   }
 
   #connect(): void {
@@ -103,7 +105,8 @@ export class KeeperClient implements IndexCommitter {
     this.#socket = socket;
     this.#greeted = true;
     const waiting = [...this.#outstanding.values()].map((o) => o.request);
-    if (!waiting.some((r) => r.method === 'hello')) sendFrame(socket, { id: this.#nextId++, method: 'hello', session: this.#session });
+    if (!waiting.some((r) => r.method === 'hello'))
+      sendFrame(socket, { id: this.#nextId++, method: 'hello', session: this.#session });
     for (const request of waiting) sendFrame(socket, request);
   }
 

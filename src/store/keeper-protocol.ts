@@ -11,10 +11,21 @@ export type KeeperRequest =
   | { readonly id: number; readonly method: 'hello'; readonly session: string }
   | { readonly id: number; readonly method: 'openVolume' }
   | { readonly id: number; readonly method: 'submit'; readonly submission: Submission }
-  | { readonly id: number; readonly method: 'sealVolume'; readonly volume: number; readonly end: number; readonly damaged: boolean };
+  | {
+      readonly id: number;
+      readonly method: 'sealVolume';
+      readonly volume: number;
+      readonly end: number;
+      readonly damaged: boolean;
+    };
 
 export type KeeperAnswer =
-  | { readonly id: number; readonly grant?: VolumeGrant; readonly reply?: SubmissionReply; readonly error?: { readonly code: ErrorCode; readonly message: string } }
+  | {
+      readonly id: number;
+      readonly grant?: VolumeGrant;
+      readonly reply?: SubmissionReply;
+      readonly error?: { readonly code: ErrorCode; readonly message: string };
+    }
   | { readonly id: 0; readonly event: 'volumeDropped' | 'sealWanted'; readonly volume: number };
 
 /** A submission holds at most 1,024 heads of 34 KiB and 256 decisions with manifests; far more is a bug. */

@@ -16,7 +16,9 @@ export async function serveKeeper(keeper: Keeper, socketPath: string): Promise<K
   const server: Server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
-    socket.on('error', (error) => keeper.log.warn({ error: String(error) }, 'a worker cut its connection to the keeper'));
+    socket.on('error', (error) =>
+      keeper.log.warn({ error: String(error) }, 'a worker cut its connection to the keeper'),
+    );
     serveSocket(keeper, socket);
   });
   await new Promise<void>((resolve, reject) => {
@@ -55,7 +57,10 @@ function serveSocket(keeper: Keeper, socket: Socket): void {
   });
 }
 
-async function perform(committer: IndexCommitter, request: Exclude<KeeperRequest, { method: 'hello' }>): Promise<KeeperAnswer> {
+async function perform(
+  committer: IndexCommitter,
+  request: Exclude<KeeperRequest, { method: 'hello' }>,
+): Promise<KeeperAnswer> {
   const { id } = request;
   switch (request.method) {
     case 'openVolume':

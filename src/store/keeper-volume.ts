@@ -47,7 +47,8 @@ export class KeeperVolume {
     this.#buffers = [];
     const { index } = this.#keeper;
     const state = index.volume(active.grant.id);
-    if (state !== undefined) index.setVolume({ ...state, end: active.end, oldest: Math.min(state.oldest, this.#oldest) });
+    if (state !== undefined)
+      index.setVolume({ ...state, end: active.end, oldest: Math.min(state.oldest, this.#oldest) });
   }
 
   /** The transaction failed: what it appended must not come back. A new volume follows. */
@@ -65,7 +66,10 @@ export class KeeperVolume {
       // A volume that the failed transaction itself opened is unknown again.
       if (known === undefined) rmSync(volumePath(this.#keeper.root, active.grant.id), { force: true });
     } catch (error) {
-      this.#keeper.log.warn({ volume: active.grant.id, error: String(error) }, 'a volume could not be cut back after a failed write');
+      this.#keeper.log.warn(
+        { volume: active.grant.id, error: String(error) },
+        'a volume could not be cut back after a failed write',
+      );
     }
     this.#keeper.sealVolume(active.grant.id, end, true);
   }
@@ -80,11 +84,19 @@ export class KeeperVolume {
   }
 
   #open(): Active {
-    if (this.#active !== undefined && (this.#active.end < this.#keeper.volumeBytesMax || this.#buffers.length > 0)) return this.#active;
+    if (this.#active !== undefined && (this.#active.end < this.#keeper.volumeBytesMax || this.#buffers.length > 0))
+      return this.#active;
     this.seal();
     const grant = this.#keeper.openVolume(KEEPER_SESSION);
-    const superblock = { volumeId: grant.id, volumeUuid: grant.uuid, storeUuid: grant.storeUuid, createdMs: this.#keeper.clock.now() };
-    const fd = grant.isNew ? createVolumeFile(this.#keeper.root, superblock) : openSync(volumePath(this.#keeper.root, grant.id), 'r+');
+    const superblock = {
+      volumeId: grant.id,
+      volumeUuid: grant.uuid,
+      storeUuid: grant.storeUuid,
+      createdMs: this.#keeper.clock.now(),
+    };
+    const fd = grant.isNew
+      ? createVolumeFile(this.#keeper.root, superblock)
+      : openSync(volumePath(this.#keeper.root, grant.id), 'r+');
     this.#active = { grant, fd, end: grant.end };
     return this.#active;
   }

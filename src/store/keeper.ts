@@ -7,20 +7,35 @@
  * commit. Killed alone, the keeper loses nothing: the next one replays its volume's tail, and workers submit again what they
  * have no answer for; a session's last reply is kept in the index, so that nothing is applied twice.
  */
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, rmSync, truncateSync } from 'node:fs';
+
 import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, rmSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import type { Clock } from '../base/clock.ts';
 import { LIMITS } from '../base/limits.ts';
 import { decodeManifest, type Location, type Manifest } from '../format/manifest.ts';
-import { decodeRecordHead } from '../format/record.ts';
+import { decodeRecordHead, type RecordHead } from '../format/record.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import { Applier } from './applier.ts';
-import { type DecisionOutcome, HEAD_OUTCOME, type HeadOutcome, type IndexCommitter, type KeeperEvents, type StoreLog, type Submission, type SubmissionReply, type VolumeGrant } from './committer.ts';
+import {
+  type DecisionOutcome,
+  HEAD_OUTCOME,
+  type HeadOutcome,
+  type IndexCommitter,
+  type KeeperEvents,
+  type StoreLog,
+  type Submission,
+  type SubmissionReply,
+  type VolumeGrant,
+} from './committer.ts';
+import { Compactor } from './compactor.ts';
 import { Decider } from './decider.ts';
 import { GraveKeeper } from './grave-keeper.ts';
 import { IndexDatabase, type VolumeState } from './index-database.ts';
 import { KeeperVolume } from './keeper-volume.ts';
+import { rebuildIndex, volumeFiles } from './rebuild.ts';
+import type { RelocationTools } from './relocator.ts';
 import { diskSpace, indexFolder, openStoreRoot, volumeBytesFor } from './store-root.ts';
 import { diskFailure } from './volume-appender.ts';
 import { volumePath, walkVolume } from './volume-file.ts';
@@ -32,6 +47,17 @@ export interface KeeperOptions {
   readonly log: StoreLog;
   /** Sessions of workers that are alive: their volumes are theirs. All others' tails are replayed. */
   readonly aliveSessions?: readonly string[];
+}
+
+/** Figures of the whole store, in bytes and pieces. */
+export interface StoreStats {
+  readonly objects: number;
+  readonly volumes: number;
+  readonly liveBytes: number;
+  readonly deadBytes: number;
+  readonly indexBytes: number;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
 }
 
 interface Waiting {
@@ -56,6 +82,7 @@ export class Keeper {
   readonly #decider: Decider;
   readonly #reader: VolumeReader;
   readonly #volume: KeeperVolume;
+  readonly compactor: Compactor;
   readonly #graves: GraveKeeper;
   readonly #events = new Map<string, KeeperEvents>();
   /** Volumes that compaction reads or writes: not granted. */
@@ -76,17 +103,19 @@ export class Keeper {
     this.#reader = new VolumeReader(options.root);
     this.#applier = new Applier(index, (location) => this.readManifest(location), 'live');
     this.#volume = new KeeperVolume(this);
-    this.#decider = new Decider(index, this.#applier, (head, payload, manifest) => {
-      const timestamp = this.#nextTimestamp();
-      const at = this.#volume.append({ ...head, timestamp }, payload);
-      this.#applier.apply({ ...head, timestamp }, at, manifest);
-    });
+    this.#decider = new Decider(index, this.#applier, (...record) => this.#write(...record));
+    this.compactor = new Compactor(this);
     this.#graves = new GraveKeeper(index, options.clock);
   }
 
-  /** Opens the store for writing and brings the index up to date with the volumes. */
-  static open(options: KeeperOptions): Keeper {
-    const { uuid } = openStoreRoot(options.root);
+  /** Opens the store for writing and brings the index up to date with the volumes; a lost index is made anew. */
+  static async open(options: KeeperOptions): Promise<Keeper> {
+    const { root, log } = options;
+    const { uuid } = openStoreRoot(root);
+    if (!existsSync(join(indexFolder(root), 'data.mdb')) && volumeFiles(root).length > 0) {
+      log.warn({ root, volumes: volumeFiles(root).length }, 'the index is missing; it is made anew from the volumes');
+      await rebuildIndex(root, log);
+    }
     const keeper = new Keeper(options, uuid, IndexDatabase.open(indexFolder(options.root), 'write'));
     keeper.#recover(new Set(options.aliveSessions ?? []));
     return keeper;
@@ -103,10 +132,30 @@ export class Keeper {
   }
 
   async stop(): Promise<void> {
+    await this.compactor.stop();
     while (this.#queue.length > 0) await new Promise((resolve) => setImmediate(resolve));
     this.#volume.seal();
     this.#reader.close();
     await this.index.close();
+  }
+
+  /** Puts a record into the keeper's own volume and applies it, within a transaction. */
+  #write(head: RecordHead, payload: Buffer, manifest: Manifest | undefined): void {
+    const timestamp = this.#nextTimestamp();
+    const at = this.#volume.append({ ...head, timestamp }, payload);
+    this.#applier.apply({ ...head, timestamp }, at, manifest);
+  }
+
+  /** One transaction of compaction. */
+  relocate(work: (tools: RelocationTools) => void): void {
+    this.#transact(() =>
+      work({
+        index: this.index,
+        readManifest: (location) => this.readManifest(location),
+        write: (...record) => this.#write(...record),
+        addLive: (volume, bytes) => this.#applier.addLive(volume, bytes),
+      }),
+    );
   }
 
   // --- submissions ---
@@ -169,11 +218,16 @@ export class Keeper {
   #refuse(waiting: Waiting, error: unknown): void {
     const failure = diskFailure(error, this.root);
     const full = failure.code === 'StorageFull' || isMapFull(error);
-    this.log.error({ session: waiting.session, error: String(error) }, 'a transaction of the index failed; nothing of it was stored');
+    this.log.error(
+      { session: waiting.session, error: String(error) },
+      'a transaction of the index failed; nothing of it was stored',
+    );
     const { submission } = waiting;
     waiting.resolve({
       heads: (submission.group?.heads ?? []).map(() => (full ? HEAD_OUTCOME.storageFull : HEAD_OUTCOME.failed)),
-      decisions: submission.decisions.map((): DecisionOutcome => ({ ok: false, code: full ? 'StorageFull' : 'StoreFailure', message: failure.message })),
+      decisions: submission.decisions.map(
+        (): DecisionOutcome => ({ ok: false, code: full ? 'StorageFull' : 'StoreFailure', message: failure.message }),
+      ),
       clock: this.#newest,
     });
   }
@@ -245,7 +299,14 @@ export class Keeper {
       this.index.setVolume({ ...state, owner: session, sealed: false });
       if (reusable === undefined) this.index.setNumber('next-volume', state.id + 1);
     });
-    return { id: state.id, uuid: Buffer.from(state.uuid, 'hex'), storeUuid: this.#storeUuid, end: state.end, isNew: reusable === undefined, clock: this.#newest };
+    return {
+      id: state.id,
+      uuid: Buffer.from(state.uuid, 'hex'),
+      storeUuid: this.#storeUuid,
+      end: state.end,
+      isNew: reusable === undefined,
+      clock: this.#newest,
+    };
   }
 
   /** Skips files of a crash between the making of a file and its commit. */
@@ -256,14 +317,26 @@ export class Keeper {
   }
 
   #isReusable(volume: VolumeState): boolean {
-    return volume.sealed && !volume.damaged && volume.dropped !== true && volume.end < this.volumeBytesMax / 2 && !this.reserved.has(volume.id);
+    return (
+      volume.sealed &&
+      !volume.damaged &&
+      volume.dropped !== true &&
+      volume.end < this.volumeBytesMax / 2 &&
+      !this.reserved.has(volume.id)
+    );
   }
 
   /** What lies behind the end was refused to its writer; it is cut off, so that no rebuild finds it. */
   sealVolume(id: number, end: number, damaged: boolean): void {
     const volume = this.index.volume(id);
     if (volume === undefined) return;
-    const sealed = { ...volume, owner: '', sealed: true, end: Math.max(end, volume.end), damaged: volume.damaged || damaged };
+    const sealed = {
+      ...volume,
+      owner: '',
+      sealed: true,
+      end: Math.max(end, volume.end),
+      damaged: volume.damaged || damaged,
+    };
     this.index.transaction(() => this.index.setVolume(sealed));
     if (!damaged) return;
     try {
@@ -291,6 +364,21 @@ export class Keeper {
   readManifest(location: Location): Manifest {
     const bytes = this.#reader.readNow(location);
     return decodeManifest(bytes);
+  }
+
+  storeStats(): StoreStats {
+    const volumes = this.index.volumes();
+    const sum = (of: (v: VolumeState) => number) => volumes.reduce((total, v) => total + of(v), 0);
+    const { entries, bytes } = this.index.objectStats();
+    const liveBytes = sum((v) => v.live);
+    return {
+      objects: entries,
+      volumes: volumes.length,
+      liveBytes,
+      deadBytes: sum((v) => v.end - SUPERBLOCK_BYTES) - liveBytes,
+      indexBytes: bytes,
+      ...diskSpace(this.root),
+    };
   }
 
   // --- recovery ---
@@ -323,7 +411,10 @@ export class Keeper {
     try {
       const length = fstatSync(fd).size;
       if (length < volume.end) {
-        this.log.error({ volume: volume.id, path, bytes: length, expected: volume.end }, 'a volume is shorter than the index says; the objects behind its end are lost; run "penstock doctor"');
+        this.log.error(
+          { volume: volume.id, path, bytes: length, expected: volume.end },
+          'a volume is shorter than the index says; the objects behind its end are lost; run "penstock doctor"',
+        );
         this.index.transaction(() => this.index.setVolume({ ...volume, owner: '', sealed: true, damaged: true }));
         return;
       }
@@ -331,7 +422,11 @@ export class Keeper {
       if (end < length) ftruncateSync(fd, end);
       const current = this.index.volume(volume.id) as VolumeState;
       this.index.transaction(() => this.index.setVolume({ ...current, owner: '', sealed: true, end }));
-      if (length > volume.end) this.log.info({ volume: volume.id, replayed: end - volume.end, cut: length - end }, 'replayed the tail of a volume');
+      if (length > volume.end)
+        this.log.info(
+          { volume: volume.id, replayed: end - volume.end, cut: length - end },
+          'replayed the tail of a volume',
+        );
     } finally {
       closeSync(fd);
     }
@@ -340,7 +435,12 @@ export class Keeper {
   #replay(fd: number, volume: VolumeState, length: number): number {
     let end = volume.end;
     let oldest = volume.oldest;
-    for (const step of walkVolume(fd, { uuid: Buffer.from(volume.uuid, 'hex'), start: volume.end, end: length, payloads: true })) {
+    for (const step of walkVolume(fd, {
+      uuid: Buffer.from(volume.uuid, 'hex'),
+      start: volume.end,
+      end: length,
+      payloads: true,
+    })) {
       if (step.kind === 'damage' || step.payloadIntact === false) break;
       oldest = Math.min(oldest, step.head.timestamp);
       this.#newest = Math.max(this.#newest, step.head.timestamp);
@@ -353,7 +453,10 @@ export class Keeper {
 
   #missing(volume: VolumeState, path: string): void {
     if (volume.end > SUPERBLOCK_BYTES) {
-      this.log.error({ volume: volume.id, path, live: volume.live }, 'a volume file is missing; its objects answer DataLoss; restore the file, or run "penstock doctor"');
+      this.log.error(
+        { volume: volume.id, path, live: volume.live },
+        'a volume file is missing; its objects answer DataLoss; restore the file, or run "penstock doctor"',
+      );
       this.index.transaction(() => this.index.setVolume({ ...volume, owner: '', sealed: true, damaged: true }));
       return;
     }

@@ -25,7 +25,10 @@ export class LocalBuckets implements BucketStore {
     return this.#engine.buckets.all().map(infoOf);
   }
 
-  async update(name: BucketName, change: { readonly [K in keyof BucketSettings]?: BucketSettings[K] | undefined }): Promise<BucketInfo> {
+  async update(
+    name: BucketName,
+    change: { readonly [K in keyof BucketSettings]?: BucketSettings[K] | undefined },
+  ): Promise<BucketInfo> {
     await this.#engine.pipe.decide({ kind: 'updateBucket', name, change });
     return infoOf(this.#engine.buckets.get(name));
   }
@@ -36,5 +39,10 @@ export class LocalBuckets implements BucketStore {
 }
 
 function infoOf(state: BucketState): BucketInfo {
-  return { name: state.name as BucketName, createdMs: state.createdMs, ownerId: state.ownerId, settings: state.settings };
+  return {
+    name: state.name as BucketName,
+    createdMs: state.createdMs,
+    ownerId: state.ownerId,
+    settings: state.settings,
+  };
 }

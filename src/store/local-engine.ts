@@ -1,8 +1,9 @@
 /** What the parts of the local store share: index, volumes, and the way to commit. */
+
+import type { ByteGate } from '../base/byte-gate.ts';
 import type { Clock, RandomSource } from '../base/clock.ts';
 import { GatewayError } from '../base/errors.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
-import type { ByteGate } from '../base/byte-gate.ts';
 import { Entry } from '../format/index-entry.ts';
 import { indexKey } from '../format/index-key.ts';
 import { decodeManifest, type Manifest } from '../format/manifest.ts';
@@ -45,7 +46,8 @@ export class BucketTable {
   /** @throws GatewayError NoSuchBucket */
   get(name: BucketName): BucketState {
     const bucket = this.find(name);
-    if (bucket === undefined) throw new GatewayError('NoSuchBucket', undefined, { resource: `/${name}`, details: { BucketName: name } });
+    if (bucket === undefined)
+      throw new GatewayError('NoSuchBucket', undefined, { resource: `/${name}`, details: { BucketName: name } });
     return bucket;
   }
 

@@ -29,7 +29,14 @@ export function listPage(index: IndexDatabase, bucketId: number, options: ListOp
  * Takes keys from `start` on until a common prefix ends the run: the answer is then where to seek next. 'full' when one more
  * entry than the page holds was met, `undefined` at the end.
  */
-function takeRun(index: IndexDatabase, bucketId: number, start: Buffer, end: Buffer, options: ListOptions, entries: ListEntry[]): Buffer | 'full' | undefined {
+function takeRun(
+  index: IndexDatabase,
+  bucketId: number,
+  start: Buffer,
+  end: Buffer,
+  options: ListOptions,
+  entries: ListEntry[],
+): Buffer | 'full' | undefined {
   const { prefix, delimiter, limit } = options;
   for (const pair of index.range('objects', start, end)) {
     if (pair.key.indexOf(VERSION_MARK, 4) >= 0) continue;

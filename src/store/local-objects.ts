@@ -18,7 +18,7 @@ import type {
   WriteConditions,
 } from '../base/object-store.ts';
 import { encodeAttributes } from '../format/attributes.ts';
-import { type Entry, EntryInfo, encodeEntry, Entry as EntryView, parseEtag } from '../format/index-entry.ts';
+import { type Entry, EntryInfo, Entry as EntryView, encodeEntry, parseEtag } from '../format/index-entry.ts';
 import { encodeManifest, type Location, type ManifestPart } from '../format/manifest.ts';
 import { RECORD_KIND, recordHead } from '../format/record.ts';
 import { asExtents, crcOf, type ExtentOwner, type TakenBody, takeBody, withBodyMemory } from './body-writer.ts';
@@ -58,24 +58,41 @@ export class LocalObjects implements ObjectStore {
     }
   }
 
-  async get(bucket: BucketName, key: ObjectKey, options: GetOptions, signal?: AbortSignal): Promise<ObjectRead | NotModified | undefined> {
+  async get(
+    bucket: BucketName,
+    key: ObjectKey,
+    options: GetOptions,
+    signal?: AbortSignal,
+  ): Promise<ObjectRead | NotModified | undefined> {
     const state = this.#engine.buckets.get(bucket);
     for (let attempt = 1; ; attempt++) {
       const entry = findEntry(this.#engine, state.id, key);
       if (entry === undefined) return undefined;
       const info = new EntryInfo(entry);
-      if (options.conditions !== undefined && checkReadConditions(options.conditions, info) === 'not-modified') return { kind: 'not-modified', info };
+      if (options.conditions !== undefined && checkReadConditions(options.conditions, info) === 'not-modified')
+        return { kind: 'not-modified', info };
       try {
         return await this.#read(state, key, info, options, signal);
       } catch (error) {
         if (!(error instanceof VolumeGone)) throw named(error, bucket, key);
-        if (attempt === ATTEMPTS) throw new GatewayError('DataLoss', `The file of volume ${error.volume} is missing; restore it, or run "penstock doctor".`, { resource: `/${bucket}/${key}` });
+        if (attempt === ATTEMPTS)
+          throw new GatewayError(
+            'DataLoss',
+            `The file of volume ${error.volume} is missing; restore it, or run "penstock doctor".`,
+            { resource: `/${bucket}/${key}` },
+          );
         this.#engine.index.refresh();
       }
     }
   }
 
-  async #read(state: BucketState, key: ObjectKey, info: EntryInfo, options: GetOptions, signal: AbortSignal | undefined): Promise<ObjectRead> {
+  async #read(
+    state: BucketState,
+    key: ObjectKey,
+    info: EntryInfo,
+    options: GetOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<ObjectRead> {
     const { entry } = info;
     const { size } = entry;
     const single = entry.payload;
@@ -87,7 +104,9 @@ export class LocalObjects implements ObjectStore {
       return { info, start, end, body: end - start === bytes.length ? bytes : bytes.subarray(start, end) };
     }
     const manifest = await manifestOf(this.#engine, entry);
-    const { start, end } = rangeOf(options, info, () => (entry.partCount === 0 ? undefined : partRange(manifest, options.partNumber ?? 0)));
+    const { start, end } = rangeOf(options, info, () =>
+      entry.partCount === 0 ? undefined : partRange(manifest, options.partNumber ?? 0),
+    );
     const renew = async () => manifestOf(this.#engine, this.#sameVersion(state, key, entry));
     const body = extentBody(this.#engine.reader, manifest, start, end, renew, signal);
     return { info, start, end, body: start === end ? NO_BYTES : body };
@@ -98,10 +117,19 @@ export class LocalObjects implements ObjectStore {
     this.#engine.index.refresh();
     const current = findEntry(this.#engine, state.id, key);
     if (current?.versionId.equals(entry.versionId)) return current;
-    throw new GatewayError('ConditionalRequestConflict', 'The object was replaced while it was read, and its old bytes were compacted away.');
+    throw new GatewayError(
+      'ConditionalRequestConflict',
+      'The object was replaced while it was read, and its old bytes were compacted away.',
+    );
   }
 
-  async put(bucket: BucketName, key: ObjectKey, source: PutSource, conditions: WriteConditions, signal?: AbortSignal): Promise<ObjectInfo> {
+  async put(
+    bucket: BucketName,
+    key: ObjectKey,
+    source: PutSource,
+    conditions: WriteConditions,
+    signal?: AbortSignal,
+  ): Promise<ObjectInfo> {
     const state = this.#engine.buckets.get(bucket);
     const keyBytes = Buffer.from(key);
     const conditional = conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined;
@@ -109,18 +137,32 @@ export class LocalObjects implements ObjectStore {
     if (source.kind === 'copy') return this.#copy(state, key, keyBytes, source, conditions, signal);
     const owner: ExtentOwner = { bucketId: state.id, key: keyBytes, attributes: NO_BYTES };
     const expected = source.kind === 'bytes' ? source.bytes.length : (source.sizeHint ?? Number.MAX_SAFE_INTEGER);
-    return withBodyMemory(this.#engine, async (pins) => {
-      const chunks = source.kind === 'bytes' ? [source.bytes] : source.chunks;
-      const body = await takeBody(this.#engine, owner, chunks, LIMITS.putBytesMax, pins, signal);
-      signal?.throwIfAborted();
-      const stored = source.kind === 'bytes' ? source.stored : source.seal();
-      return conditional ? this.#decide(owner, body, stored, conditions, [], pins) : this.#append(owner, body, stored, []);
-    }, expected);
+    return withBodyMemory(
+      this.#engine,
+      async (pins) => {
+        const chunks = source.kind === 'bytes' ? [source.bytes] : source.chunks;
+        const body = await takeBody(this.#engine, owner, chunks, LIMITS.putBytesMax, pins, signal);
+        signal?.throwIfAborted();
+        const stored = source.kind === 'bytes' ? source.stored : source.seal();
+        return conditional
+          ? this.#decide(owner, body, stored, conditions, [], pins)
+          : this.#append(owner, body, stored, []);
+      },
+      expected,
+    );
   }
 
   /** An unconditional write: its record is its own commit. */
-  async #append(owner: ExtentOwner, body: TakenBody, stored: StoredAttributes, parts: readonly ManifestPart[]): Promise<ObjectInfo> {
-    const payload = body.inline !== undefined && parts.length === 0 ? body.inline.buffers : [encodeManifest({ extents: body.extents, parts })];
+  async #append(
+    owner: ExtentOwner,
+    body: TakenBody,
+    stored: StoredAttributes,
+    parts: readonly ManifestPart[],
+  ): Promise<ObjectInfo> {
+    const payload =
+      body.inline !== undefined && parts.length === 0
+        ? body.inline.buffers
+        : [encodeManifest({ extents: body.extents, parts })];
     const isManifest = body.inline === undefined || parts.length > 0;
     const { digest, parts: etagParts } = parseEtag(stored.etag);
     const head = recordHead({
@@ -152,7 +194,11 @@ export class LocalObjects implements ObjectStore {
     pins: Pins,
   ): Promise<ObjectInfo> {
     const extents = await asExtents(this.#engine, owner, body, pins);
-    return this.#decideExtents(owner, body.size, extents, parts, stored, { conditions, ifVersion: undefined, modifiedMs: undefined });
+    return this.#decideExtents(owner, body.size, extents, parts, stored, {
+      conditions,
+      ifVersion: undefined,
+      modifiedMs: undefined,
+    });
   }
 
   async #decideExtents(
@@ -167,7 +213,16 @@ export class LocalObjects implements ObjectStore {
     const manifest = encodeManifest({ extents, parts });
     const versionId = this.#engine.random.fill(Buffer.allocUnsafe(8));
     const attributes = encodeStored(stored);
-    const version = { bucketId: owner.bucketId, key: owner.key, size, digest, etagParts, versionId, attributes, manifest };
+    const version = {
+      bucketId: owner.bucketId,
+      key: owner.key,
+      size,
+      digest,
+      etagParts,
+      versionId,
+      attributes,
+      manifest,
+    };
     const { modifiedMs } = await this.#engine.pipe.decide({ kind: 'put', version, ...how });
     const single = extents.length === 1 ? extents[0] : undefined;
     return {
@@ -179,32 +234,56 @@ export class LocalObjects implements ObjectStore {
     };
   }
 
-  async #copy(state: BucketState, key: ObjectKey, keyBytes: Buffer, source: CopySource, conditions: WriteConditions, signal: AbortSignal | undefined): Promise<ObjectInfo> {
+  async #copy(
+    state: BucketState,
+    key: ObjectKey,
+    keyBytes: Buffer,
+    source: CopySource,
+    conditions: WriteConditions,
+    signal: AbortSignal | undefined,
+  ): Promise<ObjectInfo> {
     const owner: ExtentOwner = { bucketId: state.id, key: keyBytes, attributes: NO_BYTES };
     for (let attempt = 1; ; attempt++) {
       const found = findSource(this.#engine, source);
       const stored = source.seal(found.info);
-      if (found.bucketId !== state.id || source.key !== key) return this.#copyBytes(owner, source, found, stored, conditions, signal);
+      if (found.bucketId !== state.id || source.key !== key)
+        return this.#copyBytes(owner, source, found, stored, conditions, signal);
       try {
         const { extents, parts } = await manifestOf(this.#engine, found.entry);
         const modifiedMs = source.keepModified === true ? found.entry.modifiedMs : undefined;
-        return await this.#decideExtents(owner, found.entry.size, extents, parts, stored, { conditions, ifVersion: found.entry.versionId, modifiedMs });
+        return await this.#decideExtents(owner, found.entry.size, extents, parts, stored, {
+          conditions,
+          ifVersion: found.entry.versionId,
+          modifiedMs,
+        });
       } catch (error) {
-        const again = error instanceof VolumeGone || (error instanceof GatewayError && error.code === 'ConditionalRequestConflict');
+        const again =
+          error instanceof VolumeGone || (error instanceof GatewayError && error.code === 'ConditionalRequestConflict');
         if (!again || attempt === ATTEMPTS) throw error;
       }
     }
   }
 
-  async #copyBytes(owner: ExtentOwner, source: CopySource, found: ReturnType<typeof findSource>, stored: StoredAttributes, conditions: WriteConditions, signal: AbortSignal | undefined): Promise<ObjectInfo> {
-    return withBodyMemory(this.#engine, async (pins) => {
-      const { chunks, manifest } = await copiedChunks(this.#engine, source, found, 0, found.entry.size, signal);
-      const body = await takeBody(this.#engine, owner, chunks, LIMITS.objectBytesMax, pins, signal);
-      if (manifest.parts.length > 0 || conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined) {
-        return this.#decide(owner, body, stored, conditions, manifest.parts, pins);
-      }
-      return this.#append(owner, body, stored, []);
-    }, found.entry.size);
+  async #copyBytes(
+    owner: ExtentOwner,
+    source: CopySource,
+    found: ReturnType<typeof findSource>,
+    stored: StoredAttributes,
+    conditions: WriteConditions,
+    signal: AbortSignal | undefined,
+  ): Promise<ObjectInfo> {
+    return withBodyMemory(
+      this.#engine,
+      async (pins) => {
+        const { chunks, manifest } = await copiedChunks(this.#engine, source, found, 0, found.entry.size, signal);
+        const body = await takeBody(this.#engine, owner, chunks, LIMITS.objectBytesMax, pins, signal);
+        if (manifest.parts.length > 0 || conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined) {
+          return this.#decide(owner, body, stored, conditions, manifest.parts, pins);
+        }
+        return this.#append(owner, body, stored, []);
+      },
+      found.entry.size,
+    );
   }
 
   async remove(bucket: BucketName, key: ObjectKey, conditions: WriteConditions = {}): Promise<void> {
@@ -216,7 +295,12 @@ export class LocalObjects implements ObjectStore {
       return;
     }
     if (current === undefined) return;
-    const head = recordHead({ kind: RECORD_KIND.tombstone, bucketId: state.id, key: keyBytes, modifiedMs: this.#engine.clock.now() });
+    const head = recordHead({
+      kind: RECORD_KIND.tombstone,
+      bucketId: state.id,
+      key: keyBytes,
+      modifiedMs: this.#engine.clock.now(),
+    });
     await this.#engine.appender.append({ head, payload: [], commit: true });
   }
 
@@ -232,7 +316,11 @@ function encodeStored(stored: StoredAttributes): Buffer {
 }
 
 /** @throws GatewayError InvalidRange, InvalidPartNumber */
-function rangeOf(options: GetOptions, info: ObjectInfo, part: () => { start: number; end: number } | undefined): { start: number; end: number } {
+function rangeOf(
+  options: GetOptions,
+  info: ObjectInfo,
+  part: () => { start: number; end: number } | undefined,
+): { start: number; end: number } {
   const { size, partCount } = info;
   if (options.range !== undefined) return resolveRange(options.range, size);
   if (options.partNumber === undefined) return { start: 0, end: size };

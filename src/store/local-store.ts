@@ -2,8 +2,9 @@
  * The local store: objects, uploads and buckets on volumes and an index. Every worker has one; they share the folder, each
  * appends to its own volume, and all commits go through one `IndexCommitter`.
  */
-import type { Clock, RandomSource } from '../base/clock.ts';
+
 import { ByteGate } from '../base/byte-gate.ts';
+import type { Clock, RandomSource } from '../base/clock.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { Storage } from '../base/object-store.ts';
 import { CommitPipe } from './commit-pipe.ts';

@@ -10,8 +10,19 @@ type Query = Parameters<UploadStore['listUploads']>[1];
 /** The value of the uploads table: time of creation, f64, then the attributes. */
 export function readUpload(key: ObjectKey, uploadId: UploadId, value: Buffer): UploadInfo {
   const bytes = value.subarray(8);
-  const { upload: _, chosen, ...attributes } = attributesOf(bytes) as AttributesOnDisk & { chosen?: UploadInfo['checksum'] };
-  return { key, uploadId, startedMs: value.readDoubleLE(0), contentType: contentTypeOf(bytes), attributes, checksum: chosen };
+  const {
+    upload: _,
+    chosen,
+    ...attributes
+  } = attributesOf(bytes) as AttributesOnDisk & { chosen?: UploadInfo['checksum'] };
+  return {
+    key,
+    uploadId,
+    startedMs: value.readDoubleLE(0),
+    contentType: contentTypeOf(bytes),
+    attributes,
+    checksum: chosen,
+  };
 }
 
 export function listUploadsPage(index: IndexDatabase, bucketId: number, query: Query): UploadsPage {

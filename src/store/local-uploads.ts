@@ -6,7 +6,18 @@ import { checkWriteConditions, resolveRange } from '../base/conditions.ts';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketName, ObjectKey, UploadId } from '../base/names.ts';
-import type { NewUpload, ObjectInfo, PartInfo, PartsPage, PutSource, StoredAttributes, UploadInfo, UploadStore, UploadsPage, WriteConditions } from '../base/object-store.ts';
+import type {
+  NewUpload,
+  ObjectInfo,
+  PartInfo,
+  PartsPage,
+  PutSource,
+  StoredAttributes,
+  UploadInfo,
+  UploadStore,
+  UploadsPage,
+  WriteConditions,
+} from '../base/object-store.ts';
 import { encodeAttributes } from '../format/attributes.ts';
 import { Entry, EntryInfo, parseEtag } from '../format/index-entry.ts';
 import { partKey, uploadKey } from '../format/index-key.ts';
@@ -38,51 +49,93 @@ export class LocalUploads implements UploadStore {
     const uploadId = this.#ids.next();
     const chosen = upload.checksum === undefined ? {} : { chosen: upload.checksum };
     const attributes = encodeAttributes(upload.contentType, { ...upload.attributes, upload: uploadId, ...chosen });
-    await this.#engine.pipe.decide({ kind: 'createUpload', bucketId, key: Buffer.from(key), uploadId: Buffer.from(uploadId, 'hex'), attributes });
+    await this.#engine.pipe.decide({
+      kind: 'createUpload',
+      bucketId,
+      key: Buffer.from(key),
+      uploadId: Buffer.from(uploadId, 'hex'),
+      attributes,
+    });
     return uploadId;
   }
 
-  async putPart(bucket: BucketName, key: ObjectKey, uploadId: UploadId, number: number, source: PutSource, signal?: AbortSignal): Promise<PartInfo> {
+  async putPart(
+    bucket: BucketName,
+    key: ObjectKey,
+    uploadId: UploadId,
+    number: number,
+    source: PutSource,
+    signal?: AbortSignal,
+  ): Promise<PartInfo> {
     const { id: bucketId } = this.#engine.buckets.get(bucket);
     this.#upload(bucketId, key, uploadId);
     const owner = { bucketId, key: Buffer.from(key), attributes: encodeAttributes(undefined, { upload: uploadId }) };
     const found = source.kind === 'copy' ? findSource(this.#engine, source) : undefined;
-    const range = found === undefined || source.kind !== 'copy' || source.range === undefined ? { start: 0, end: found?.entry.size ?? 0 } : resolveRange(source.range, found.entry.size);
-    return withBodyMemory(this.#engine, async (pins) => {
-      const chunks = await this.#chunks(source, found, range, signal);
-      const body = await takeBody(this.#engine, owner, chunks, LIMITS.partBytesMax, pins, signal);
-      signal?.throwIfAborted();
-      const stored = source.kind === 'bytes' ? source.stored : source.kind === 'stream' ? source.seal() : source.seal((found as NonNullable<typeof found>).info);
-      const payload = body.inline?.buffers ?? [encodeManifest({ extents: body.extents, parts: [] })];
-      const { checksum } = stored.attributes;
-      const attributes = encodeAttributes(undefined, checksum === undefined ? { upload: uploadId } : { upload: uploadId, checksum });
-      const { digest, parts: etagParts } = parseEtag(stored.etag);
-      const head = recordHead({
-        kind: body.inline === undefined ? RECORD_KIND.partManifest : RECORD_KIND.part,
-        payloadLength: body.inline === undefined ? (payload[0] as Buffer).length : body.size,
-        payloadCrc: body.inline?.crc ?? crcOf(payload),
-        size: body.size,
-        modifiedMs: this.#engine.clock.now(),
-        bucketId,
-        part: number,
-        digest,
-        etagParts,
-        key: owner.key,
-        attributes,
-      });
-      this.#engine.space.admit(head.payloadLength);
-      await this.#engine.appender.append({ head, payload, commit: true });
-      return { number, size: body.size, etag: stored.etag, modifiedMs: head.modifiedMs, checksum };
-    }, expectedBytes(source, range));
+    const range =
+      found === undefined || source.kind !== 'copy' || source.range === undefined
+        ? { start: 0, end: found?.entry.size ?? 0 }
+        : resolveRange(source.range, found.entry.size);
+    return withBodyMemory(
+      this.#engine,
+      async (pins) => {
+        const chunks = await this.#chunks(source, found, range, signal);
+        const body = await takeBody(this.#engine, owner, chunks, LIMITS.partBytesMax, pins, signal);
+        signal?.throwIfAborted();
+        const stored =
+          source.kind === 'bytes'
+            ? source.stored
+            : source.kind === 'stream'
+              ? source.seal()
+              : source.seal((found as NonNullable<typeof found>).info);
+        const payload = body.inline?.buffers ?? [encodeManifest({ extents: body.extents, parts: [] })];
+        const { checksum } = stored.attributes;
+        const attributes = encodeAttributes(
+          undefined,
+          checksum === undefined ? { upload: uploadId } : { upload: uploadId, checksum },
+        );
+        const { digest, parts: etagParts } = parseEtag(stored.etag);
+        const head = recordHead({
+          kind: body.inline === undefined ? RECORD_KIND.partManifest : RECORD_KIND.part,
+          payloadLength: body.inline === undefined ? (payload[0] as Buffer).length : body.size,
+          payloadCrc: body.inline?.crc ?? crcOf(payload),
+          size: body.size,
+          modifiedMs: this.#engine.clock.now(),
+          bucketId,
+          part: number,
+          digest,
+          etagParts,
+          key: owner.key,
+          attributes,
+        });
+        this.#engine.space.admit(head.payloadLength);
+        await this.#engine.appender.append({ head, payload, commit: true });
+        return { number, size: body.size, etag: stored.etag, modifiedMs: head.modifiedMs, checksum };
+      },
+      expectedBytes(source, range),
+    );
   }
 
-  async #chunks(source: PutSource, found: ReturnType<typeof findSource> | undefined, range: { start: number; end: number }, signal: AbortSignal | undefined): Promise<AsyncIterable<Buffer> | readonly Buffer[]> {
+  async #chunks(
+    source: PutSource,
+    found: ReturnType<typeof findSource> | undefined,
+    range: { start: number; end: number },
+    signal: AbortSignal | undefined,
+  ): Promise<AsyncIterable<Buffer> | readonly Buffer[]> {
     if (source.kind === 'bytes') return [source.bytes];
     if (source.kind === 'stream') return source.chunks;
-    return (await copiedChunks(this.#engine, source, found as NonNullable<typeof found>, range.start, range.end, signal)).chunks;
+    return (
+      await copiedChunks(this.#engine, source, found as NonNullable<typeof found>, range.start, range.end, signal)
+    ).chunks;
   }
 
-  async complete(bucket: BucketName, key: ObjectKey, uploadId: UploadId, numbers: readonly number[], seal: Seal, conditions: WriteConditions): Promise<ObjectInfo> {
+  async complete(
+    bucket: BucketName,
+    key: ObjectKey,
+    uploadId: UploadId,
+    numbers: readonly number[],
+    seal: Seal,
+    conditions: WriteConditions,
+  ): Promise<ObjectInfo> {
     const { id: bucketId } = this.#engine.buckets.get(bucket);
     for (let attempt = 1; ; attempt++) {
       const current = findEntry(this.#engine, bucketId, key);
@@ -96,7 +149,8 @@ export class LocalUploads implements UploadStore {
       try {
         return await this.#completeWith(bucketId, key, uploadId, numbers, entries, parts, stored, conditions);
       } catch (error) {
-        const again = error instanceof VolumeGone || (error instanceof GatewayError && error.code === 'ConditionalRequestConflict');
+        const again =
+          error instanceof VolumeGone || (error instanceof GatewayError && error.code === 'ConditionalRequestConflict');
         if (!again || attempt === ATTEMPTS) throw error;
         this.#engine.index.refresh();
       }
@@ -116,7 +170,8 @@ export class LocalUploads implements UploadStore {
     const extents: Location[] = [];
     let size = 0;
     for (const [i, entry] of entries.entries()) {
-      if (entry === undefined) throw new GatewayError('InvalidPart', undefined, { details: { PartNumber: String(numbers[i]) } });
+      if (entry === undefined)
+        throw new GatewayError('InvalidPart', undefined, { details: { PartNumber: String(numbers[i]) } });
       size += entry.size;
       if (entry.payload === undefined) extents.push(...(await manifestOf(this.#engine, entry)).extents);
       else if (entry.size > 0) extents.push(entry.payload);
@@ -135,20 +190,42 @@ export class LocalUploads implements UploadStore {
       manifest: encodeManifest({ extents, parts: known.map(manifestPart) }),
     };
     const seen = entries.map((entry, i) => ({ number: numbers[i] as number, timestamp: (entry as Entry).timestamp }));
-    const { modifiedMs } = await this.#engine.pipe.decide({ kind: 'completeUpload', version, uploadId: Buffer.from(uploadId, 'hex'), conditions, parts: seen });
+    const { modifiedMs } = await this.#engine.pipe.decide({
+      kind: 'completeUpload',
+      version,
+      uploadId: Buffer.from(uploadId, 'hex'),
+      conditions,
+      parts: seen,
+    });
     return { ...stored, size, modifiedMs, crc32: undefined, partCount: known.length };
   }
 
   async abort(bucket: BucketName, key: ObjectKey, uploadId: UploadId): Promise<void> {
     const { id: bucketId } = this.#engine.buckets.get(bucket);
-    await this.#engine.pipe.decide({ kind: 'abortUpload', bucketId, key: Buffer.from(key), uploadId: Buffer.from(uploadId, 'hex') });
+    await this.#engine.pipe.decide({
+      kind: 'abortUpload',
+      bucketId,
+      key: Buffer.from(key),
+      uploadId: Buffer.from(uploadId, 'hex'),
+    });
   }
 
-  async listParts(bucket: BucketName, key: ObjectKey, uploadId: UploadId, after: number, limit: number): Promise<PartsPage> {
+  async listParts(
+    bucket: BucketName,
+    key: ObjectKey,
+    uploadId: UploadId,
+    after: number,
+    limit: number,
+  ): Promise<PartsPage> {
     const upload = this.#upload(this.#engine.buckets.get(bucket).id, key, uploadId);
     const id = Buffer.from(uploadId, 'hex');
     const parts: PartInfo[] = [];
-    for (const { value } of this.#engine.index.range('parts', partKey(id, Math.min(after + 1, 0xffff)), Buffer.concat([partKey(id, 0xffff), Buffer.alloc(1)]), limit + 1)) {
+    for (const { value } of this.#engine.index.range(
+      'parts',
+      partKey(id, Math.min(after + 1, 0xffff)),
+      Buffer.concat([partKey(id, 0xffff), Buffer.alloc(1)]),
+      limit + 1,
+    )) {
       parts.push(partInfoOf(new Entry(value)));
     }
     const isLast = parts.length <= limit;
@@ -162,7 +239,9 @@ export class LocalUploads implements UploadStore {
 
   /** @throws GatewayError NoSuchUpload */
   #upload(bucketId: number, key: ObjectKey, uploadId: UploadId): UploadInfo {
-    const stored = this.#engine.index.uploads.getBinary(uploadKey(bucketId, Buffer.from(key), Buffer.from(uploadId, 'hex')));
+    const stored = this.#engine.index.uploads.getBinary(
+      uploadKey(bucketId, Buffer.from(key), Buffer.from(uploadId, 'hex')),
+    );
     if (stored === undefined) throw new GatewayError('NoSuchUpload', undefined, { details: { UploadId: uploadId } });
     return readUpload(key, uploadId, stored);
   }

@@ -9,13 +9,22 @@ export function partInfo(part: ManifestPart, number: number): PartInfo {
     size: part.size,
     etag: part.digest.toString('hex'),
     modifiedMs: part.modifiedMs,
-    checksum: part.checksum === undefined ? undefined : { algorithm: part.checksum.algorithm, value: part.checksum.digest.toString('base64'), type: 'FULL_OBJECT' },
+    checksum:
+      part.checksum === undefined
+        ? undefined
+        : { algorithm: part.checksum.algorithm, value: part.checksum.digest.toString('base64'), type: 'FULL_OBJECT' },
   };
 }
 
 /** The part that an entry of the parts table stands for. */
 export function partInfoOf(entry: Entry): PartInfo {
-  return { number: entry.partCount, size: entry.size, etag: entry.etag, modifiedMs: entry.modifiedMs, checksum: entry.attributes.checksum };
+  return {
+    number: entry.partCount,
+    size: entry.size,
+    etag: entry.etag,
+    modifiedMs: entry.modifiedMs,
+    checksum: entry.attributes.checksum,
+  };
 }
 
 export function manifestPart(part: PartInfo): ManifestPart {

@@ -33,7 +33,10 @@ export class SpaceGuard {
     const free = this.#space.freeBytes - this.#writtenSince - bytes;
     const reserve = reserveBytes(this.#space.totalBytes);
     if (free < reserve) {
-      throw new GatewayError('StorageFull', `The disk of ${this.#root} has ${this.#space.freeBytes} bytes left, of which ${reserve} are kept for deletes and compaction; delete objects or add space.`);
+      throw new GatewayError(
+        'StorageFull',
+        `The disk of ${this.#root} has ${this.#space.freeBytes} bytes left, of which ${reserve} are kept for deletes and compaction; delete objects or add space.`,
+      );
     }
     this.#writtenSince += bytes;
   }

@@ -1,6 +1,18 @@
 /** The folder of a store: `penstock.json` says what it is, `volumes/` holds the truth, `index/` what can be rebuilt from it. */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, openSync, readFileSync, renameSync, statfsSync, writeFileSync, closeSync, fsyncSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -36,7 +48,10 @@ function createStoreFile(root: string, path: string): StoreRoot {
   const uuid = randomBytes(16);
   const temporary = `${path}.new`;
   try {
-    writeFileSync(temporary, `${JSON.stringify({ format: STORE_FORMAT, uuid: uuid.toString('hex'), created: new Date().toISOString() }, undefined, 2)}\n`);
+    writeFileSync(
+      temporary,
+      `${JSON.stringify({ format: STORE_FORMAT, uuid: uuid.toString('hex'), created: new Date().toISOString() }, undefined, 2)}\n`,
+    );
     const fd = openSync(temporary, 'r');
     fsyncSync(fd);
     closeSync(fd);
@@ -53,13 +68,23 @@ function readStoreFile(root: string, path: string): StoreRoot {
   try {
     facts = JSON.parse(readFileSync(path, 'utf8')) as typeof facts;
   } catch (error) {
-    throw new GatewayError('InvalidRequest', `${path} is damaged (${(error as Error).message}). It names the store's format and uuid; restore it from a backup or run "penstock doctor ${root}".`, { cause: error });
+    throw new GatewayError(
+      'InvalidRequest',
+      `${path} is damaged (${(error as Error).message}). It names the store's format and uuid; restore it from a backup or run "penstock doctor ${root}".`,
+      { cause: error },
+    );
   }
   if (facts.format !== STORE_FORMAT) {
-    throw new GatewayError('InvalidRequest', `${root} has store format ${String(facts.format)}; this Penstock reads format ${STORE_FORMAT}. Use the release that wrote it, or a newer one.`);
+    throw new GatewayError(
+      'InvalidRequest',
+      `${root} has store format ${String(facts.format)}; this Penstock reads format ${STORE_FORMAT}. Use the release that wrote it, or a newer one.`,
+    );
   }
   if (typeof facts.uuid !== 'string' || !/^[0-9a-f]{32}$/.test(facts.uuid)) {
-    throw new GatewayError('InvalidRequest', `${path} has no valid "uuid"; restore it from a backup or run "penstock doctor ${root}".`);
+    throw new GatewayError(
+      'InvalidRequest',
+      `${path} has no valid "uuid"; restore it from a backup or run "penstock doctor ${root}".`,
+    );
   }
   return { root, uuid: Buffer.from(facts.uuid, 'hex') };
 }
@@ -75,7 +100,9 @@ function folderFailure(root: string, error: unknown): GatewayError {
     EEXIST: 'a part of the path is a file and not a folder; name another folder',
     ENOSPC: 'the disk is full; make room first',
   };
-  return new GatewayError('StoreFailure', `The folder ${root} cannot be used: ${advice[code ?? ''] ?? message}.`, { cause: error });
+  return new GatewayError('StoreFailure', `The folder ${root} cannot be used: ${advice[code ?? ''] ?? message}.`, {
+    cause: error,
+  });
 }
 
 export interface DiskSpace {

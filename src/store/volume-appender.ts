@@ -90,7 +90,14 @@ export class VolumeAppender {
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly stats: GroupStats = { groups: 0, records: 0, bytes: 0, syncMs: 0 };
 
-  constructor(options: { root: string; committer: IndexCommitter; pipe: CommitPipe; clock: Clock; log: StoreLog; volumeBytesMax: number }) {
+  constructor(options: {
+    root: string;
+    committer: IndexCommitter;
+    pipe: CommitPipe;
+    clock: Clock;
+    log: StoreLog;
+    volumeBytesMax: number;
+  }) {
     this.#root = options.root;
     this.#committer = options.committer;
     this.#pipe = options.pipe;
@@ -107,7 +114,10 @@ export class VolumeAppender {
    */
   append(record: NewRecord, pins?: Pins): Promise<Appended> {
     return new Promise<Appended>((resolve, reject) => {
-      const length = recordLength(headLength(record.head.key.length, record.head.attributes.length), record.head.payloadLength);
+      const length = recordLength(
+        headLength(record.head.key.length, record.head.attributes.length),
+        record.head.payloadLength,
+      );
       const done = (appended: Appended): void => {
         if (pins !== undefined) this.#pin(pins, appended.location.volume);
         resolve(appended);
@@ -141,7 +151,8 @@ export class VolumeAppender {
 
   /** Waits for what is queued, then seals the active volume. */
   async stop(): Promise<void> {
-    while (this.#busy || this.#inFlight.size > 0) await Promise.allSettled([...this.#inFlight, new Promise((r) => setImmediate(r))]);
+    while (this.#busy || this.#inFlight.size > 0)
+      await Promise.allSettled([...this.#inFlight, new Promise((r) => setImmediate(r))]);
     await this.#retireActive(false);
   }
 
@@ -225,11 +236,19 @@ export class VolumeAppender {
     volume.told = placed.end;
     const items = committed.map((i) => placed.items[i] as PlacedItem);
     const work = this.#pipe
-      .group({ volume: volume.grant.id, end: placed.end, offsets: items.map((p) => p.offset), heads: items.map((p) => p.head) })
+      .group({
+        volume: volume.grant.id,
+        end: placed.end,
+        offsets: items.map((p) => p.offset),
+        heads: items.map((p) => p.head),
+      })
       .then(
         (outcomes) => {
-          if (outcomes.some((o) => o === HEAD_OUTCOME.storageFull || o === HEAD_OUTCOME.failed)) this.#refused(volume, start);
-          committed.forEach((i, n) => this.#settle(group[i] as Pending, placed.items[i] as PlacedItem, volume, outcomes[n] as HeadOutcome));
+          if (outcomes.some((o) => o === HEAD_OUTCOME.storageFull || o === HEAD_OUTCOME.failed))
+            this.#refused(volume, start);
+          committed.forEach((i, n) =>
+            this.#settle(group[i] as Pending, placed.items[i] as PlacedItem, volume, outcomes[n] as HeadOutcome),
+          );
         },
         (error: unknown) => committed.forEach((i) => (group[i] as Pending).reject(error)),
       );
@@ -256,13 +275,19 @@ export class VolumeAppender {
 
   async #volumeWithRoom(): Promise<ActiveVolume> {
     const full = this.#active;
-    if (full !== undefined && (full.end >= this.#volumeBytesMax || full.refusedFrom !== undefined)) await this.#retireActive(full.refusedFrom !== undefined);
+    if (full !== undefined && (full.end >= this.#volumeBytesMax || full.refusedFrom !== undefined))
+      await this.#retireActive(full.refusedFrom !== undefined);
     if (this.#active !== undefined) return this.#active;
     const grant = await this.#committer.openVolume();
     this.#lastTimestamp = Math.max(this.#lastTimestamp, grant.clock);
     try {
       const fd = grant.isNew
-        ? createVolumeFile(this.#root, { volumeId: grant.id, volumeUuid: grant.uuid, storeUuid: grant.storeUuid, createdMs: this.#clock.now() })
+        ? createVolumeFile(this.#root, {
+            volumeId: grant.id,
+            volumeUuid: grant.uuid,
+            storeUuid: grant.storeUuid,
+            createdMs: this.#clock.now(),
+          })
         : openSync(volumePath(this.#root, grant.id), 'r+');
       this.#active = { grant, fd, end: grant.end, told: grant.end, refusedFrom: undefined };
       return this.#active;
@@ -273,7 +298,10 @@ export class VolumeAppender {
   }
 
   async #abandon(volume: ActiveVolume, cause: unknown): Promise<void> {
-    this.#log.error({ volume: volume.grant.id, end: volume.end, error: String(cause) }, 'a write to a volume failed; it is sealed and a new one begins');
+    this.#log.error(
+      { volume: volume.grant.id, end: volume.end, error: String(cause) },
+      'a write to a volume failed; it is sealed and a new one begins',
+    );
     await ftruncateAsync(volume.fd, volume.end).catch(() => {});
     await this.#retireActive(true);
   }
@@ -295,7 +323,9 @@ export class VolumeAppender {
     this.#closing.delete(volume);
     await this.#committer
       .sealVolume(volume, closing.end, closing.damaged)
-      .catch((error: unknown) => this.#log.warn({ volume, error: String(error) }, 'a volume could not be sealed; the next start does it'));
+      .catch((error: unknown) =>
+        this.#log.warn({ volume, error: String(error) }, 'a volume could not be sealed; the next start does it'),
+      );
   }
 }
 
@@ -352,7 +382,9 @@ export function diskFailure(error: unknown, path: string): GatewayError {
   const { code, message } = error as NodeJS.ErrnoException;
   if (error instanceof GatewayError) return error;
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new GatewayError('StorageFull', `The disk of ${path} is full; delete objects or add space.`, { cause: error });
+    return new GatewayError('StorageFull', `The disk of ${path} is full; delete objects or add space.`, {
+      cause: error,
+    });
   }
   return new GatewayError('StoreFailure', `Writing ${path} failed: ${message}`, { cause: error });
 }

@@ -6,6 +6,7 @@
 import { closeSync, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from '@node-rs/crc32';
+import { LIMITS } from '../base/limits.ts';
 import {
   decodeRecordHead,
   headLength,
@@ -16,7 +17,6 @@ import {
   recordLength,
 } from '../format/record.ts';
 import { decodeSuperblock, encodeSuperblock, SUPERBLOCK_BYTES, type Superblock } from '../format/superblock.ts';
-import { LIMITS } from '../base/limits.ts';
 
 const NAME = /^(\d{10})\.vol$/;
 const WINDOW_BYTES = 1024 * 1024;
@@ -76,7 +76,14 @@ export function readSuperblock(fd: number, name: string): ReturnType<typeof deco
 }
 
 export type WalkStep =
-  | { readonly kind: 'record'; readonly head: RecordHead; readonly offset: number; readonly headLength: number; readonly length: number; readonly payloadIntact: boolean | undefined }
+  | {
+      readonly kind: 'record';
+      readonly head: RecordHead;
+      readonly offset: number;
+      readonly headLength: number;
+      readonly length: number;
+      readonly payloadIntact: boolean | undefined;
+    }
   /** Bytes that are no record of this volume, up to the next one or the end. */
   | { readonly kind: 'damage'; readonly offset: number; readonly end: number };
 

@@ -60,16 +60,23 @@ export class VolumeReader implements RecordReader {
     volume.readers++;
     return new Promise<Buffer>((resolve, reject) => {
       const step = (done: number): void => {
-        read(volume.fd, bytes, done, location.length - done, location.offset + location.headLength + done, (error, count) => {
-          if (error === null && count > 0 && done + count < location.length) return step(done + count);
-          this.#release(volume);
-          if (error !== null) return reject(readFailure(error, location));
-          try {
-            resolve(checked(bytes, done + count, location));
-          } catch (damage) {
-            reject(damage as Error);
-          }
-        });
+        read(
+          volume.fd,
+          bytes,
+          done,
+          location.length - done,
+          location.offset + location.headLength + done,
+          (error, count) => {
+            if (error === null && count > 0 && done + count < location.length) return step(done + count);
+            this.#release(volume);
+            if (error !== null) return reject(readFailure(error, location));
+            try {
+              resolve(checked(bytes, done + count, location));
+            } catch (damage) {
+              reject(damage as Error);
+            }
+          },
+        );
       };
       step(0);
     });
@@ -105,7 +112,9 @@ export class VolumeReader implements RecordReader {
       return openSync(volumePath(this.#root, id), 'r');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new VolumeGone(id);
-      throw new GatewayError('StoreFailure', `Volume ${id} cannot be opened: ${(error as Error).message}`, { cause: error });
+      throw new GatewayError('StoreFailure', `Volume ${id} cannot be opened: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   }
 
@@ -121,15 +130,25 @@ export class VolumeReader implements RecordReader {
 }
 
 function readFailure(error: Error, location: Location): GatewayError {
-  return new GatewayError('DataLoss', `Volume ${location.volume} at ${location.offset} cannot be read: ${error.message}`, { cause: error });
+  return new GatewayError(
+    'DataLoss',
+    `Volume ${location.volume} at ${location.offset} cannot be read: ${error.message}`,
+    { cause: error },
+  );
 }
 
 function checked(bytes: Buffer, have: number, location: Location): Buffer {
   if (have !== location.length) {
-    throw new GatewayError('DataLoss', `Volume ${location.volume} ends inside the record at ${location.offset}; run "penstock doctor".`);
+    throw new GatewayError(
+      'DataLoss',
+      `Volume ${location.volume} ends inside the record at ${location.offset}; run "penstock doctor".`,
+    );
   }
   if (crc32(bytes) !== location.crc) {
-    throw new GatewayError('DataLoss', `The record at ${location.offset} of volume ${location.volume} is damaged (CRC-32 differs); run "penstock doctor".`);
+    throw new GatewayError(
+      'DataLoss',
+      `The record at ${location.offset} of volume ${location.volume} is damaged (CRC-32 differs); run "penstock doctor".`,
+    );
   }
   return bytes;
 }

@@ -3,13 +3,13 @@ import { storageContract } from './storage-contract.ts';
 
 storageContract('the local store', async () => {
   const folder = temporaryFolder();
-  const { store, close } = openEmbedded(folder.path);
+  const { store, close } = await openEmbedded(folder.path);
   return { storage: store, close: () => close().finally(() => folder.remove()) };
 });
 
 storageContract('the local store behind a cache', async () => {
   const folder = temporaryFolder();
-  const { store, close } = openEmbedded(folder.path, { cacheBytes: 64 * 1024 * 1024 });
+  const { store, close } = await openEmbedded(folder.path, { cacheBytes: 64 * 1024 * 1024 });
   return { storage: store, close: () => close().finally(() => folder.remove()) };
 });
 

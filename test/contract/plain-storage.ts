@@ -17,7 +17,10 @@ function plainSource(source: PutSource): PutSource {
 }
 
 function plainPage(page: ListPage): ListPage {
-  return { ...page, entries: page.entries.map((entry) => (entry.kind === 'object' ? { ...entry, info: plain(entry.info) } : entry)) };
+  return {
+    ...page,
+    entries: page.entries.map((entry) => (entry.kind === 'object' ? { ...entry, info: plain(entry.info) } : entry)),
+  };
 }
 
 export function plainStorage({ objects, uploads, buckets }: Storage): Storage {
@@ -29,13 +32,15 @@ export function plainStorage({ objects, uploads, buckets }: Storage): Storage {
         const read = await objects.get(bucket, key, options, signal);
         return read === undefined ? undefined : { ...read, info: plain(read.info) };
       },
-      put: async (bucket, key, source, conditions, signal) => plain(await objects.put(bucket, key, plainSource(source), conditions, signal)),
+      put: async (bucket, key, source, conditions, signal) =>
+        plain(await objects.put(bucket, key, plainSource(source), conditions, signal)),
       remove: (bucket, key, conditions) => objects.remove(bucket, key, conditions),
       list: async (bucket, options) => plainPage(await objects.list(bucket, options)),
     },
     uploads: {
       create: (...of) => uploads.create(...of),
-      putPart: (bucket, key, id, number, source, signal) => uploads.putPart(bucket, key, id, number, plainSource(source), signal),
+      putPart: (bucket, key, id, number, source, signal) =>
+        uploads.putPart(bucket, key, id, number, plainSource(source), signal),
       complete: async (...of) => plain(await uploads.complete(...of)),
       abort: (...of) => uploads.abort(...of),
       listParts: (...of) => uploads.listParts(...of),

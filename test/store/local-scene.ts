@@ -24,9 +24,12 @@ export interface OpenStore {
 }
 
 /** Store and keeper in this process, without a cache unless asked. */
-export function openEmbedded(root: string, options: { cacheBytes?: number; log?: StoreLog; session?: string } = {}): OpenStore {
+export async function openEmbedded(
+  root: string,
+  options: { cacheBytes?: number; log?: StoreLog; session?: string } = {},
+): Promise<OpenStore> {
   const log = options.log ?? silentLog;
-  const keeper = Keeper.open({ root, clock: systemClock, log });
+  const keeper = await Keeper.open({ root, clock: systemClock, log });
   const { cacheBytes } = options;
   const store = openLocalStore({
     root,
@@ -48,7 +51,7 @@ export function openEmbedded(root: string, options: { cacheBytes?: number; log?:
 
 /** The store speaks to its keeper over a unix socket, as a worker does. */
 export async function openOverSocket(root: string, session = 'worker-1'): Promise<OpenStore> {
-  const keeper = Keeper.open({ root, clock: systemClock, log: silentLog });
+  const keeper = await Keeper.open({ root, clock: systemClock, log: silentLog });
   const sockets = temporaryFolder();
   const socketPath = join(sockets.path, 'keeper.sock');
   const server = await serveKeeper(keeper, socketPath);

@@ -1,0 +1,281 @@
+/**
+ * Gives the space of deleted and overwritten records back. A volume that is mostly dead is walked; what something still needs
+ * is copied to an output volume under its old timestamp and made durable; then the index is pointed at the copies. When nothing
+ * of the volume is needed any more its file goes. Readers that hold it open are not disturbed; one that looked a location up
+ * just before finds the file gone, and looks up again.
+ *
+ * Runs in the keeper, in small steps with rests in between, so that commits and foreground reads do not feel it. A crash at
+ * any point leaves copies that nothing points to, which are dead bytes of the output volume.
+ */
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { attributesOf } from '../format/attributes.ts';
+import { indexKey, partKey, uploadKey } from '../format/index-key.ts';
+import type { Location } from '../format/manifest.ts';
+import { encodeRecordHead, RECORD_KIND, type RecordHead, recordLength } from '../format/record.ts';
+import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
+import type { VolumeGrant } from './committer.ts';
+import type { VolumeState } from './index-database.ts';
+import type { Keeper } from './keeper.ts';
+import { keepsAlive, type MovedOwner, placeId, repointExtents, repointRecord } from './relocator.ts';
+import { diskSpace, reserveBytes } from './store-root.ts';
+import { createVolumeFile, readFully, volumePath, walkVolume } from './volume-file.ts';
+
+/** Compact at this share of dead bytes, or at less when the disk is nearly full. */
+const DEAD_SHARE = 0.5;
+const DEAD_SHARE_FULL = 0.05;
+/** A volume that is still written to is worth interrupting for this much. */
+const ACTIVE_DEAD_BYTES = 64 * 1024 * 1024;
+/** Bytes and records copied between two rests. Rests are three times as long as the work. */
+const STEP_BYTES = 8 * 1024 * 1024;
+const STEP_RECORDS = 512;
+
+/** A needed record and its copy. */
+interface Move {
+  readonly head: RecordHead;
+  readonly from: Location;
+  readonly to: Location;
+}
+
+interface Output {
+  readonly grant: VolumeGrant;
+  readonly fd: number;
+  end: number;
+}
+
+export interface CompactionStats {
+  volumes: number;
+  bytesCopied: number;
+  bytesFreed: number;
+}
+
+export class Compactor {
+  readonly #keeper: Keeper;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+  /** Volumes that could not be compacted: damaged inside. The doctor knows more. */
+  readonly #givenUp = new Set<number>();
+  /** Oldest record outside of the volume under compaction. */
+  #oldestElsewhere = 0;
+  readonly stats: CompactionStats = { volumes: 0, bytesCopied: 0, bytesFreed: 0 };
+
+  constructor(keeper: Keeper) {
+    this.#keeper = keeper;
+  }
+
+  /** Compacts until nothing is worth it. Calls while one runs join it. */
+  run(): Promise<void> {
+    this.#running ??= this.#loop().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #loop(): Promise<void> {
+    for (let volume = this.#next(); volume !== undefined && !this.#stopped; volume = this.#next()) {
+      await this.#compact(volume);
+    }
+  }
+
+  /** The sealed volume with the largest dead share; asks for the seal of active ones that are worth it. */
+  #next(): VolumeState | undefined {
+    const { totalBytes, freeBytes } = diskSpace(this.#keeper.root);
+    const isTight = freeBytes < 2 * reserveBytes(totalBytes);
+    const least = isTight ? DEAD_SHARE_FULL : DEAD_SHARE;
+    let best: VolumeState | undefined;
+    for (const volume of this.#keeper.index.volumes()) {
+      if (deadShare(volume) < least || volume.dropped === true || this.#givenUp.has(volume.id)) continue;
+      if (!volume.sealed) {
+        const worth = Math.min(ACTIVE_DEAD_BYTES, this.#keeper.volumeBytesMax / 4);
+        if (isTight || deadBytes(volume) >= worth) this.#keeper.wantSealed(volume);
+      } else if (best === undefined || deadShare(volume) > deadShare(best)) {
+        best = volume;
+      }
+    }
+    return best;
+  }
+
+  async #compact(volume: VolumeState): Promise<void> {
+    const keeper = this.#keeper;
+    keeper.reserved.add(volume.id);
+    try {
+      if (volume.live > 0 && !(await this.#copyLive(volume))) {
+        this.#givenUp.add(volume.id);
+        return;
+      }
+      keeper.dropVolume(keeper.index.volume(volume.id) ?? volume);
+      this.stats.volumes++;
+      this.stats.bytesFreed += volume.end;
+      keeper.log.info({ volume: volume.id, bytes: volume.end, live: volume.live }, 'compacted a volume');
+    } catch (error) {
+      this.#givenUp.add(volume.id);
+      keeper.log.error(
+        { volume: volume.id, error: String(error) },
+        'a volume could not be compacted; it stays as it is',
+      );
+    } finally {
+      keeper.reserved.delete(volume.id);
+    }
+  }
+
+  /** False when the volume must stay: it is damaged inside, or the keeper stops. */
+  async #copyLive(volume: VolumeState): Promise<boolean> {
+    const fd = openSync(volumePath(this.#keeper.root, volume.id), 'r');
+    const output = this.#openOutput();
+    this.#oldestElsewhere = Math.min(
+      ...this.#keeper.index.volumes().map((v) => (v.id === volume.id ? Number.MAX_SAFE_INTEGER : v.oldest)),
+    );
+    let moves: Move[] = [];
+    let stepStart = output.end;
+    try {
+      const options = {
+        uuid: Buffer.from(volume.uuid, 'hex'),
+        start: SUPERBLOCK_BYTES,
+        end: volume.end,
+        payloads: true,
+      };
+      for (const step of walkVolume(fd, options)) {
+        if (this.#stopped) return false;
+        if (step.kind === 'damage') return false;
+        const from = {
+          volume: volume.id,
+          offset: step.offset,
+          headLength: step.headLength,
+          length: step.head.payloadLength,
+          crc: step.head.payloadCrc,
+        };
+        if (!this.#isNeeded(step.head, from)) continue;
+        if (step.payloadIntact === false) return false;
+        moves.push(this.#copy(fd, output, step.head, from));
+        if (output.end - stepStart < STEP_BYTES && moves.length < STEP_RECORDS) continue;
+        await this.#finishStep(output, moves);
+        moves = [];
+        stepStart = output.end;
+      }
+      await this.#finishStep(output, moves);
+      return true;
+    } finally {
+      closeSync(fd);
+      closeSync(output.fd);
+      this.#keeper.reserved.delete(output.grant.id);
+      this.#keeper.sealVolume(output.grant.id, output.end, false);
+    }
+  }
+
+  #openOutput(): Output {
+    const { root, clock } = this.#keeper;
+    const grant = this.#keeper.openVolume('compactor');
+    this.#keeper.reserved.add(grant.id);
+    const superblock = {
+      volumeId: grant.id,
+      volumeUuid: grant.uuid,
+      storeUuid: grant.storeUuid,
+      createdMs: clock.now(),
+    };
+    const fd = grant.isNew ? createVolumeFile(root, superblock) : openSync(volumePath(root, grant.id), 'r+');
+    return { grant, fd, end: grant.end };
+  }
+
+  #isNeeded(head: RecordHead, at: Location): boolean {
+    const { index } = this.#keeper;
+    switch (head.kind) {
+      case RECORD_KIND.tombstone:
+      case RECORD_KIND.bucketGone:
+      case RECORD_KIND.uploadGone:
+        // Needed while another volume may hold an older record of what it ended.
+        return this.#oldestElsewhere < head.timestamp;
+      case RECORD_KIND.bucket:
+        return index.bucket(head.key.toString())?.timestamp === head.timestamp;
+      case RECORD_KIND.upload:
+        return (
+          index.uploads.getBinary(uploadKey(head.bucketId, head.key, uploadOf(head) ?? Buffer.alloc(16))) !== undefined
+        );
+      default:
+        return [...this.#owners(head)].some((owner) => {
+          const entry = index.entry(owner.table, owner.indexKey);
+          return entry !== undefined && keepsAlive(entry, at, (location) => this.#keeper.readManifest(location));
+        });
+    }
+  }
+
+  /** Entries that may point at a record: the object of its key, and the parts of its upload. */
+  *#owners(head: RecordHead): Generator<MovedOwner> {
+    const { bucketId } = head;
+    const key = Buffer.from(head.key);
+    yield { table: 'objects', indexKey: indexKey(bucketId, key), bucketId, key };
+    const upload = uploadOf(head);
+    if (upload === undefined) return;
+    if (head.part > 0) return yield { table: 'parts', indexKey: partKey(upload, head.part), bucketId, key };
+    for (const pair of this.#keeper.index.prefixed('parts', upload))
+      yield { table: 'parts', indexKey: pair.key, bucketId, key };
+  }
+
+  #copy(fd: number, output: Output, head: RecordHead, from: Location): Move {
+    const bytes = encodeRecordHead(head, output.grant.uuid, output.end);
+    const length = recordLength(bytes.length, head.payloadLength);
+    const record = Buffer.alloc(length);
+    bytes.copy(record);
+    readFully(fd, from.offset + from.headLength, head.payloadLength).copy(record, bytes.length);
+    for (let done = 0; done < length; ) done += writeSync(output.fd, record, done, length - done, output.end + done);
+    const to = { ...from, volume: output.grant.id, offset: output.end };
+    output.end += length;
+    this.stats.bytesCopied += length;
+    // The walk's window moves on; what the head points into must not.
+    return { head: { ...head, key: Buffer.from(head.key), attributes: Buffer.from(head.attributes) }, from, to };
+  }
+
+  async #finishStep(output: Output, moves: readonly Move[]): Promise<void> {
+    if (moves.length === 0) return;
+    const started = performance.now();
+    fdatasyncSync(output.fd);
+    this.#keeper.relocate((tools) => {
+      const state = tools.index.volume(output.grant.id) as VolumeState;
+      const oldest = moves.reduce((least, { head }) => Math.min(least, head.timestamp), state.oldest);
+      tools.index.setVolume({ ...state, end: output.end, oldest });
+      const moved = new Map(moves.map(({ from, to }) => [placeId(from), to]));
+      const owners = new Map<string, MovedOwner>();
+      for (const { head, from, to } of moves) {
+        if (isEvent(head)) {
+          tools.addLive(to.volume, recordLength(to.headLength, to.length));
+          continue;
+        }
+        for (const owner of this.#owners(head)) {
+          repointRecord(tools, owner, from, to);
+          owners.set(`${owner.table}:${owner.indexKey.toString('latin1')}`, owner);
+        }
+      }
+      for (const owner of owners.values()) repointExtents(tools, owner, moved);
+    });
+    await sleep(Math.min(1000, 3 * (performance.now() - started)));
+  }
+}
+
+function isEvent(head: RecordHead): boolean {
+  const { kind } = head;
+  return (
+    kind === RECORD_KIND.tombstone ||
+    kind === RECORD_KIND.bucket ||
+    kind === RECORD_KIND.bucketGone ||
+    kind === RECORD_KIND.upload ||
+    kind === RECORD_KIND.uploadGone
+  );
+}
+
+function uploadOf(head: RecordHead): Buffer | undefined {
+  const { upload } = attributesOf(head.attributes);
+  return upload === undefined ? undefined : Buffer.from(upload, 'hex');
+}
+
+export function deadBytes(volume: VolumeState): number {
+  return volume.end - SUPERBLOCK_BYTES - volume.live;
+}
+
+function deadShare(volume: VolumeState): number {
+  const bytes = volume.end - SUPERBLOCK_BYTES;
+  return bytes <= 0 ? 0 : deadBytes(volume) / bytes;
+}

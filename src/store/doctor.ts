@@ -1,0 +1,204 @@
+/**
+ * Reads every record of every volume and says what is damaged, by the names of the objects. Reads only, so it also runs beside
+ * a gateway that serves: it looks no further than the index vouches for, and a volume that compaction removes meanwhile is
+ * no finding.
+ */
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { Entry } from '../format/index-entry.ts';
+import { keyOfIndexKey } from '../format/index-key.ts';
+import { decodeManifest, type Location } from '../format/manifest.ts';
+import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
+import type { IndexDatabase, VolumeState } from './index-database.ts';
+import { readSuperblock, volumePath, walkVolume } from './volume-file.ts';
+import { VolumeReader } from './volume-reader.ts';
+
+export interface DamagedObject {
+  readonly bucket: string;
+  readonly key: string;
+  readonly reason: string;
+}
+
+export interface DoctorReport {
+  volumes: number;
+  records: number;
+  bytes: number;
+  /** Bytes that nothing needs, for compaction to give back. */
+  deadBytes: number;
+  /** What is wrong with volumes, one sentence each. */
+  readonly volumeFaults: string[];
+  readonly damaged: DamagedObject[];
+  objects: number;
+}
+
+export type DoctorProgress = (done: { volume: number; volumes: number; bytes: number; bytesTotal: number }) => void;
+
+/** Names beyond this are counted, not kept. */
+const DAMAGED_MAX = 10_000;
+
+/** Half-open stretch of a volume. */
+interface Stretch {
+  readonly start: number;
+  readonly end: number;
+}
+
+export async function examineStore(
+  root: string,
+  index: IndexDatabase,
+  onProgress: DoctorProgress = () => {},
+): Promise<DoctorReport> {
+  const examination = new Examination(root, index);
+  return examination.run(onProgress);
+}
+
+class Examination {
+  readonly #root: string;
+  readonly #index: IndexDatabase;
+  readonly #reader: VolumeReader;
+  readonly #bad = new Map<number, Stretch[]>();
+  readonly report: DoctorReport = {
+    volumes: 0,
+    records: 0,
+    bytes: 0,
+    deadBytes: 0,
+    volumeFaults: [],
+    damaged: [],
+    objects: 0,
+  };
+
+  constructor(root: string, index: IndexDatabase) {
+    this.#root = root;
+    this.#index = index;
+    this.#reader = new VolumeReader(root);
+  }
+
+  async run(onProgress: DoctorProgress): Promise<DoctorReport> {
+    const volumes = this.#index.volumes();
+    const bytesTotal = volumes.reduce((sum, v) => sum + v.end, 0);
+    for (const [i, volume] of volumes.entries()) {
+      await this.#volume(volume);
+      onProgress({ volume: i + 1, volumes: volumes.length, bytes: this.report.bytes, bytesTotal });
+    }
+    this.#nameObjects();
+    this.#reader.close();
+    return this.report;
+  }
+
+  async #volume(volume: VolumeState): Promise<void> {
+    const path = volumePath(this.#root, volume.id);
+    let fd: number;
+    try {
+      fd = openSync(path, 'r');
+    } catch (error) {
+      if (this.#isGone(volume)) return;
+      this.#fault(volume.id, `cannot be opened: ${(error as Error).message}`, {
+        start: 0,
+        end: Number.MAX_SAFE_INTEGER,
+      });
+      return;
+    }
+    try {
+      await this.#records(fd, volume, path);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Compacted since the list of volumes was read, or granted and not yet made. */
+  #isGone(volume: VolumeState): boolean {
+    this.#index.refresh();
+    const current = this.#index.volume(volume.id);
+    return current === undefined || current.dropped === true || current.end <= SUPERBLOCK_BYTES;
+  }
+
+  async #records(fd: number, volume: VolumeState, path: string): Promise<void> {
+    const { report } = this;
+    report.volumes++;
+    const length = fstatSync(fd).size;
+    const found = readSuperblock(fd, path);
+    if (found === undefined)
+      this.#fault(
+        volume.id,
+        'both copies of its superblock are damaged; its records can still be read while the index has its uuid',
+      );
+    else if (found.damagedCopy)
+      this.#fault(volume.id, 'one of the two copies of its superblock is damaged; the other one serves');
+    if (length < volume.end)
+      this.#fault(volume.id, `has ${length} bytes where the index expects ${volume.end}; the end is lost`, {
+        start: length,
+        end: volume.end,
+      });
+    const end = Math.min(length, volume.end);
+    report.bytes += end;
+    report.deadBytes += Math.max(0, volume.end - SUPERBLOCK_BYTES - volume.live);
+    let steps = 0;
+    for (const step of walkVolume(fd, {
+      uuid: Buffer.from(volume.uuid, 'hex'),
+      start: SUPERBLOCK_BYTES,
+      end,
+      payloads: true,
+    })) {
+      if (step.kind === 'damage')
+        this.#fault(volume.id, `is damaged from byte ${step.offset} to ${step.end}`, {
+          start: step.offset,
+          end: step.end,
+        });
+      else {
+        report.records++;
+        if (step.payloadIntact === false)
+          this.#fault(volume.id, `has a damaged payload in the record at byte ${step.offset}`, {
+            start: step.offset,
+            end: step.offset + step.length,
+          });
+      }
+      if (++steps % 256 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #fault(volume: number, what: string, stretch?: Stretch): void {
+    if (this.report.volumeFaults.length < DAMAGED_MAX) this.report.volumeFaults.push(`volume ${volume} ${what}`);
+    if (stretch === undefined) return;
+    const stretches = this.#bad.get(volume);
+    if (stretches === undefined) this.#bad.set(volume, [stretch]);
+    else stretches.push(stretch);
+  }
+
+  /** Objects and parts whose bytes lie in what was found damaged, or in volumes that are not there. */
+  #nameObjects(): void {
+    const buckets = new Map(this.#index.buckets().map((b) => [b.id, b.name]));
+    const known = new Set(this.#index.volumes().map((v) => v.id));
+    for (const { key, value } of this.#index.range('objects', Buffer.from([0]), undefined)) {
+      this.report.objects++;
+      const reason = this.#damageOf(new Entry(value), known);
+      if (reason === undefined || this.report.damaged.length >= DAMAGED_MAX) continue;
+      this.report.damaged.push({
+        bucket: buckets.get(key.readUInt32BE(0)) ?? '?',
+        key: keyOfIndexKey(key).toString(),
+        reason,
+      });
+    }
+  }
+
+  #damageOf(entry: Entry, known: ReadonlySet<number>): string | undefined {
+    const own = this.#damageAt(entry.record, known);
+    if (own !== undefined) return own;
+    const single = entry.payload;
+    if (single !== undefined) return this.#damageAt(single, known);
+    if (entry.size === 0) return undefined;
+    try {
+      for (const extent of decodeManifest(this.#reader.readNow(entry.record)).extents) {
+        const reason = this.#damageAt(extent, known);
+        if (reason !== undefined) return reason;
+      }
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  #damageAt(at: Location, known: ReadonlySet<number>): string | undefined {
+    if (!known.has(at.volume)) return `it lies in volume ${at.volume}, which is missing`;
+    const end = at.offset + at.headLength + at.length;
+    const hit = this.#bad.get(at.volume)?.find((s) => s.start < end && at.offset < s.end);
+    return hit === undefined ? undefined : `volume ${at.volume}, record at byte ${at.offset}`;
+  }
+}
