@@ -11,17 +11,21 @@ import { Keeper } from './store/keeper.ts';
 import { KeeperClient } from './store/keeper-client.ts';
 import { serveKeeper } from './store/keeper-server.ts';
 import { type LocalStore, openLocalStore } from './store/local-store.ts';
+import { Maintenance } from './store/maintenance.ts';
 
 export const LOCAL_STORAGE: StorageComposition = {
   lockFolder: acquireFolderLock,
 
   async openKeeper(setup, clock, log) {
-    const keeper = Keeper.open({ root: setup.config.data, clock, log, aliveSessions: setup.liveSessions });
+    const keeper = await Keeper.open({ root: setup.config.data, clock, log, aliveSessions: setup.liveSessions });
     const server = await serveKeeper(keeper, setup.keeperSocket);
+    const maintenance = new Maintenance(keeper);
+    maintenance.start();
     return {
       metrics: () => keeperMetrics(keeper),
       workerExited: (session) => keeper.workerExited(session),
       stop: async () => {
+        maintenance.stop();
         await server.stop();
         await keeper.stop();
       },
@@ -56,22 +60,25 @@ export const LOCAL_STORAGE: StorageComposition = {
 
 /** What there is once for the whole store. */
 function keeperMetrics(keeper: Keeper): Metric[] {
-  const volumes = keeper.index.volumes();
-  const objects = keeper.index.objectStats();
-  const live = volumes.reduce((sum, volume) => sum + volume.live, 0);
-  const used = volumes.reduce((sum, volume) => sum + volume.end, 0);
+  const { objects, volumes, liveBytes, deadBytes, indexBytes, totalBytes, freeBytes } = keeper.storeStats();
   const { transactions, heads, decisions, commitMs } = keeper.stats;
+  const { volumes: compacted, bytesCopied, bytesFreed } = keeper.compactor.stats;
   return [
-    metric('gauge', 'penstock_store_volumes', 'Volume files.', volumes.length),
-    metric('gauge', 'penstock_store_live_bytes', 'Bytes of volumes that objects need.', live),
+    metric('counter', 'penstock_compaction_volumes_total', 'Volumes compacted away.', compacted),
+    metric('counter', 'penstock_compaction_copied_bytes_total', 'Bytes that compaction copied.', bytesCopied),
+    metric('counter', 'penstock_compaction_freed_bytes_total', 'Bytes of volumes that compaction removed.', bytesFreed),
+    metric('gauge', 'penstock_store_volumes', 'Volume files.', volumes),
+    metric('gauge', 'penstock_store_live_bytes', 'Bytes of volumes that objects need.', liveBytes),
     metric(
       'gauge',
       'penstock_store_dead_bytes',
       'Bytes of volumes that compaction can give back.',
-      Math.max(0, used - live),
+      Math.max(0, deadBytes),
     ),
-    metric('gauge', 'penstock_store_objects', 'Objects.', objects.entries),
-    metric('gauge', 'penstock_index_bytes', 'Bytes of the index that objects take.', objects.bytes),
+    metric('gauge', 'penstock_store_objects', 'Objects.', objects),
+    metric('gauge', 'penstock_index_bytes', 'Bytes of the index that objects take.', indexBytes),
+    metric('gauge', 'penstock_disk_bytes', 'Size of the disk that holds the store.', totalBytes),
+    metric('gauge', 'penstock_disk_free_bytes', 'Bytes free on that disk.', freeBytes),
     metric('counter', 'penstock_index_transactions_total', 'Flushed transactions of the index.', transactions),
     metric('counter', 'penstock_index_commit_seconds_total', 'Time in transactions of the index.', commitMs / 1000),
     metric('counter', 'penstock_index_writes_total', 'Writes that the index took.', [

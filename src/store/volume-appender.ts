@@ -246,11 +246,12 @@ export class VolumeAppender {
         (outcomes) => {
           if (outcomes.some((o) => o === HEAD_OUTCOME.storageFull || o === HEAD_OUTCOME.failed))
             this.#refused(volume, start);
-          committed.forEach((i, n) =>
-            this.#settle(group[i] as Pending, placed.items[i] as PlacedItem, volume, outcomes[n] as HeadOutcome),
-          );
+          for (const [n, i] of committed.entries())
+            this.#settle(group[i] as Pending, placed.items[i] as PlacedItem, volume, outcomes[n] as HeadOutcome);
         },
-        (error: unknown) => committed.forEach((i) => (group[i] as Pending).reject(error)),
+        (error: unknown) => {
+          for (const i of committed) (group[i] as Pending).reject(error);
+        },
       );
     this.#inFlight.add(work);
     void work.finally(() => this.#inFlight.delete(work));
@@ -263,7 +264,10 @@ export class VolumeAppender {
   }
 
   #settle(pending: Pending, item: PlacedItem, volume: ActiveVolume, outcome: HeadOutcome): void {
-    if (outcome === HEAD_OUTCOME.applied) return pending.resolve(appendedAt(pending, item, volume));
+    if (outcome === HEAD_OUTCOME.applied) {
+      pending.resolve(appendedAt(pending, item, volume));
+      return;
+    }
     if (outcome === HEAD_OUTCOME.stale && pending.rewrites < REWRITES_MAX) {
       pending.rewrites++;
       this.#queue.push(pending);
