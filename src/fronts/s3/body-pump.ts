@@ -8,7 +8,6 @@
  */
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { AwsChunkedDecoder } from '../../format/aws-chunked.ts';
 import type { Exchange } from './request.ts';
 
 interface Sink {
@@ -19,8 +18,15 @@ interface Sink {
   fail(error: unknown): void;
 }
 
-/** What takes the framing off, `undefined` for a plain body. */
-export type Framing = AwsChunkedDecoder | undefined;
+/** What takes the framing off (aws-chunked, a form), `undefined` for a plain body. */
+export type Framing =
+  | {
+      /** May throw to refuse the body. */
+      push(chunk: Buffer, emit: (data: Buffer) => void): void;
+      /** Throws when the body was not whole. */
+      end(): void;
+    }
+  | undefined;
 
 class BodyPump {
   readonly #x: Exchange;

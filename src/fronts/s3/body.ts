@@ -23,7 +23,7 @@ import {
   parseTrailerNames,
 } from '../../format/checksum-headers.ts';
 import type { Payload } from '../../format/sigv4.ts';
-import { collectBody, type Framing, streamBody } from './body-pump.ts';
+import { collectBody, streamBody } from './body-pump.ts';
 import type { Exchange } from './request.ts';
 
 /** CompleteMultipartUpload sends the checksum of the object that it makes; everything else that of its body. */
@@ -36,7 +36,7 @@ export interface BodyDigest {
 }
 
 export interface BodyPlan {
-  readonly framing: Framing;
+  readonly framing: AwsChunkedDecoder | undefined;
   /** Bytes after the framing; `undefined` for plain chunked transfer. */
   readonly length: number | undefined;
   readonly bytesMax: number;

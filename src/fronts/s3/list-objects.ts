@@ -55,9 +55,9 @@ export async function listObjectsV2(x: Exchange): Promise<Answer> {
   requireBucketAction(x.credential, x.bucket, 'list');
   const query = pageQuery(x, 'max-keys');
   const token = x.param('continuation-token');
-  if (token === '') throw new GatewayError('InvalidArgument', 'The continuation token provided is incorrect');
   const startAfter = x.param('start-after');
-  const place = token === undefined ? { after: startAfter ?? '', afterPrefix: false } : decodeToken(token);
+  // An empty token is what a client sends that has none yet.
+  const place = token === undefined || token === '' ? { after: startAfter ?? '', afterPrefix: false } : decodeToken(token);
   const page = await list(x, query, place);
   const owner = x.param('fetch-owner')?.toLowerCase() === 'true' ? ownerOf(x, x.bucket) : undefined;
   const facts = pageFacts(x, query, page);

@@ -21,6 +21,7 @@ import { getObject, headObject } from './get-object.ts';
 import { listObjectsV1, listObjectsV2, listObjectVersions } from './list-objects.ts';
 import { listMultipartUploads, listParts } from './list-uploads.ts';
 import { getObjectAttributes } from './object-attributes.ts';
+import { postObject } from './post-object.ts';
 import { putObject } from './put-object.ts';
 import type { Answer } from './reply.ts';
 import type { Exchange, Level } from './request.ts';
@@ -92,6 +93,7 @@ export const OPERATIONS: readonly Operation[] = [
   full('GetObject', 'GET', 'object', '', getObject),
   full('HeadObject', 'HEAD', 'object', '', headObject),
   full('PutObject', 'PUT', 'object', '', putObject),
+  { ...full('PostObject', 'POST', 'bucket', '', postObject, 'Uploads from browser forms, signed by a policy.'), unsigned: true },
   full('CopyObject', 'PUT', 'object', 'copy', copyObject),
   full('DeleteObject', 'DELETE', 'object', '', deleteObject),
   full('GetObjectAttributes', 'GET', 'object', 'attributes', getObjectAttributes),

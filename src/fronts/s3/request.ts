@@ -56,6 +56,8 @@ export class Exchange {
   keyName = '';
   operation = 'Unknown';
   signed: Signed | undefined = undefined;
+  /** Who signed the policy of a form. */
+  formCredential: Credential | undefined = undefined;
   /** Set when the bucket was looked up: CORS headers of the answer need it. */
   bucketInfo: BucketInfo | undefined = undefined;
   /** What reads the body now; the answer stops it. */
@@ -105,7 +107,7 @@ export class Exchange {
   }
 
   get credential(): Credential | undefined {
-    return this.signed?.credential;
+    return this.signed?.credential ?? this.formCredential;
   }
 
   /** The first value of a query parameter; empty for a flag. */
