@@ -98,7 +98,7 @@ describe('combining CRCs', () => {
       const zero = Buffer.alloc(digest.length);
       const part = (length: number) => ({ digest: zero, length });
       const first = { digest, length: 1 };
-      const [a, b] = [5 * 2 ** 30 + 7, 2 ** 42 + 1];
+      const [a, b] = [2 ** 31 + 5, 2 ** 42 + 2 ** 31 + 1];
       assert.ok(
         checksums
           .combine(algorithm, [first, part(a), part(b)])

@@ -17,8 +17,12 @@ const xml = (text: string): Buffer => Buffer.from(text);
 const deletes = (inner: string): ReturnType<typeof parseDelete> => parseDelete(xml(`<Delete>${inner}</Delete>`));
 const keysOf = (text: string): string[] => parseDelete(xml(text)).objects.map((object) => object.key);
 
-function refuses(run: () => unknown, code: ErrorCode = 'MalformedXML'): void {
-  assert.throws(run, (error) => error instanceof GatewayError && error.code === code, String(run));
+function refuses(run: () => unknown, code: ErrorCode = 'MalformedXML', message = /./): void {
+  assert.throws(
+    run,
+    (error) => error instanceof GatewayError && error.code === code && message.test(error.message),
+    String(run),
+  );
 }
 
 describe('Delete', () => {
@@ -86,9 +90,13 @@ describe('Delete', () => {
     refuses(() =>
       parseDelete(Buffer.concat([xml('<Delete><Object><Key>'), Buffer.from([0xff]), xml('</Key></Object></Delete>')])),
     );
-    refuses(() => parseDelete(xml(`${'<Delete>'.repeat(9)}${'</Delete>'.repeat(9)}`)));
-    refuses(() => parseDelete(xml(`<Delete>${'<a/>'.repeat(200_000)}</Delete>`)));
-    refuses(() => parseDelete(Buffer.alloc(9 * 1024 * 1024, ' ')));
+    refuses(() => parseDelete(xml(`${'<Delete>'.repeat(9)}${'</Delete>'.repeat(9)}`)), 'MalformedXML', /nested deeper/);
+    refuses(
+      () => parseDelete(xml(`<Delete>${'<a/>'.repeat(200_000)}</Delete>`)),
+      'MalformedXML',
+      /elements$|elements\./,
+    );
+    refuses(() => parseDelete(Buffer.alloc(9 * 1024 * 1024, ' ')), 'MalformedXML', /bytes/);
   });
 
   it('either reads or refuses as MalformedXML, whatever comes', () => {

@@ -6,7 +6,7 @@ import type { ErrorCode } from '../../src/base/errors.ts';
 import { GatewayError } from '../../src/base/errors.ts';
 import type { VerifiedRequest, VerifyContext } from '../../src/format/sigv4.ts';
 import { verifyHeader, verifyPresigned } from '../../src/format/sigv4.ts';
-import { canonicalValue } from '../../src/format/sigv4-canonical.ts';
+import { canonicalQuery, canonicalValue, requestStringToSign } from '../../src/format/sigv4-canonical.ts';
 import type { SignedRequest } from '../../src/format/sigv4-fields.ts';
 import { authScheme } from '../../src/format/sigv4-fields.ts';
 import { deriveSigningKey, SigningKey, SigningKeyCache } from '../../src/format/sigv4-key.ts';
@@ -214,6 +214,8 @@ describe('SigningKey', () => {
           const expected = createHmac('sha256', bytes).update(message).digest('hex');
           assert.equal(key.sign(message), expected);
           assert.equal(key.matches(message, expected), true);
+          const alias = String.fromCharCode(expected.charCodeAt(0) + 256) + expected.slice(1);
+          assert.equal(key.matches(message, alias), false);
           assert.equal(key.matches(message, expected.toUpperCase().padEnd(64, 'A')), /^\d+$/.test(expected));
         }
       }),
@@ -256,6 +258,22 @@ const hostileRequest = fc
     for (const [i, value] of metadata.entries()) headers[`x-amz-meta-${i}`] = value;
     return { method, target, headers, payload, nowMs: NOW };
   });
+
+describe('canonical forms', () => {
+  it('sort a query by name and then by value, after encoding', () => {
+    assert.equal(
+      canonicalQuery('b&a-b=1&a=2&a=1&a=%c3%a9&a=B&X-Amz-Signature=s', true),
+      'a=%C3%A9&a=1&a=2&a=B&a-b=1&b=',
+    );
+    assert.equal(canonicalQuery('X-Amz-Signature=s', false), 'X-Amz-Signature=s');
+  });
+
+  it('hash headers as the bytes that came', () => {
+    const canonical = 'GET\n/\n\nx-amz-meta-a:\xe9\xff\n\nx-amz-meta-a\n';
+    const digest = createHash('sha256').update(canonical, 'latin1').digest('hex');
+    assert.equal(requestStringToSign(DATE, SCOPE, canonical), `AWS4-HMAC-SHA256\n${DATE}\n${SCOPE}\n${digest}`);
+  });
+});
 
 describe('sign, then verify', () => {
   it('accepts any key, query and metadata, with a cold and with a warm key cache', () => {
