@@ -19,7 +19,7 @@ import { createProcessLog } from './process-log.ts';
 import { openCredentials } from './service/credentials.ts';
 import { type Metric, RequestMetrics } from './service/metrics.ts';
 import { startProcessMetrics } from './service/process-metrics.ts';
-import type { ChildSetup, KeeperSetup, WorkerSetup } from './supervisor/messages.ts';
+import type { ChildSetup, Grace, KeeperSetup, WorkerSetup } from './supervisor/messages.ts';
 import type { Role } from './supervisor/parent-link.ts';
 
 export interface OpenStorage {
@@ -110,9 +110,9 @@ async function startWorker(
   return {
     report: () => ({ metrics: [...own.collect(), ...requests.collect(), ...opened.metrics()] }),
     onConnection: (port, socket) => connections[port].adopt(socket),
-    stop: async (graceMs) => {
-      log.info({ connections: connections.s3.size, graceMs }, 'draining');
-      await Promise.all([drainS3(s3, connections.s3, graceMs), drainGrpc(grpc, connections.grpc, graceMs)]);
+    stop: async (grace) => {
+      log.info({ connections: connections.s3.size, ...grace }, 'draining');
+      await Promise.all([drainS3(s3, connections.s3, grace), drainGrpc(grpc, connections.grpc, grace.busyMs)]);
       await opened.stop();
       own.stop();
     },
@@ -128,10 +128,10 @@ async function listenPrivately(server: Server, setup: WorkerSetup): Promise<void
   await once(server, 'listening');
 }
 
-async function drainS3(s3: S3Front, connections: AdoptedConnections, graceMs: number): Promise<void> {
-  const endMs = performance.now() + graceMs;
+async function drainS3(s3: S3Front, connections: AdoptedConnections, grace: Grace): Promise<void> {
+  const endMs = performance.now() + grace.busyMs;
   s3.closeAfterAnswers();
-  await connections.empty(Math.min(LIMITS.drainIdleMs, graceMs));
+  await connections.empty(grace.idleMs);
   const left = Math.max(0, endMs - performance.now());
   await Promise.all([s3.drain(left), connections.empty(left)]); // closes those that are idle, and waits for the others
   connections.destroyAll();

@@ -27,6 +27,7 @@ import { ChildFailure } from './supervisor/child.ts';
 import { Connections } from './supervisor/connections.ts';
 import { prepareFolder } from './supervisor/folder.ts';
 import { usableCores, usableMemoryBytes } from './supervisor/machine.ts';
+import type { Grace } from './supervisor/messages.ts';
 import type { Slot } from './supervisor/slot.ts';
 import { portRefusal, StartRefusal, tlsRefusal } from './supervisor/start-refusal.ts';
 import { awaitSurvivors, noteChildren } from './supervisor/survivors.ts';
@@ -60,7 +61,7 @@ export async function serve(options: SupervisorOptions): Promise<number> {
     await supervisor.start(startedMs);
     return await supervisor.stopped;
   } finally {
-    await supervisor.stop(0);
+    await supervisor.stop({ idleMs: 0, busyMs: 0 });
     await lock.release();
   }
 }
@@ -176,14 +177,14 @@ class Supervisor {
   }
 
   /** Idempotent: a later call waits for the first. */
-  stop(graceMs: number): Promise<void> {
-    this.#stopping ??= this.#stopAll(graceMs);
+  stop(grace: Grace): Promise<void> {
+    this.#stopping ??= this.#stopAll(grace);
     return this.#stopping;
   }
 
-  async #stopAll(graceMs: number): Promise<void> {
+  async #stopAll(grace: Grace): Promise<void> {
     this.#connections.close();
-    await this.#pool.stop(graceMs);
+    await this.#pool.stop(grace);
     await this.#admin.stop();
     this.#ownMetrics.stop();
     rmSync(this.#socketFolder, { recursive: true, force: true });
@@ -209,7 +210,7 @@ class Supervisor {
       { signal, graceMs: LIMITS.drainMs },
       'stopping: running requests are finished first, once more to stop at once',
     );
-    this.stop(LIMITS.drainMs).then(
+    this.stop({ idleMs: LIMITS.stopIdleMs, busyMs: LIMITS.drainMs }).then(
       () => {
         this.#log.info('the gateway has stopped');
         this.#finish(0);

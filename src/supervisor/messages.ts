@@ -30,12 +30,20 @@ export interface WorkerSetup {
 
 export type ChildSetup = KeeperSetup | WorkerSetup;
 
+/** How long a process that drains waits for what. */
+export interface Grace {
+  /** For connections without a request. */
+  readonly idleMs: number;
+  /** For responses that are under way; at least `idleMs`. */
+  readonly busyMs: number;
+}
+
 export type ToChild =
   | { readonly kind: 'start'; readonly setup: ChildSetup }
   /** Comes with the socket, unless its client has gone. */
   | { readonly kind: 'connection'; readonly port: PortName }
   /** Finish what runs within the grace, close the store, exit. */
-  | { readonly kind: 'drain'; readonly graceMs: number }
+  | { readonly kind: 'drain'; readonly grace: Grace }
   | { readonly kind: 'report'; readonly id: number }
   /** To the keeper: a worker is gone, and nothing of its session will come any more. */
   | { readonly kind: 'worker-exit'; readonly session: string };

@@ -3,13 +3,13 @@
  * whole group are left to it, and a child whose supervisor is gone ends by itself.
  */
 import { Socket } from 'node:net';
-import type { ChildSetup, FromChild, PortName, ProcessReport, ToChild } from './messages.ts';
+import type { ChildSetup, FromChild, Grace, PortName, ProcessReport, ToChild } from './messages.ts';
 
 /** What a role does once it runs. */
 export interface Role {
   readonly report: () => ProcessReport | Promise<ProcessReport>;
   /** Finishes what runs within the grace and closes everything. Called once. */
-  readonly stop: (graceMs: number) => Promise<void>;
+  readonly stop: (grace: Grace) => Promise<void>;
   readonly onConnection?: (port: PortName, socket: Socket) => void;
   readonly onWorkerExit?: (session: string) => void;
 }
@@ -24,7 +24,7 @@ export function followSupervisor(process: NodeJS.Process, start: (setup: ChildSe
   let role: Promise<Role> | undefined;
   let ending = false;
 
-  const end = async (grace: number) => {
+  const end = async (grace: Grace) => {
     if (ending) return;
     ending = true;
     const running = await role;
@@ -45,7 +45,7 @@ export function followSupervisor(process: NodeJS.Process, start: (setup: ChildSe
         await role;
         return send({ kind: 'ready' });
       case 'drain':
-        return end(message.graceMs);
+        return end(message.grace);
       case 'report':
         if (role === undefined) return;
         return send({ kind: 'report', id: message.id, report: await (await role).report() });

@@ -8,6 +8,7 @@
 import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import { type Child, type ChildExit, describeExit } from './child.ts';
+import type { Grace } from './messages.ts';
 
 export interface SlotEvents {
   /** The child serves from now on. */
@@ -78,10 +79,10 @@ export class Slot {
   }
 
   /** @throws ChildFailure when the new process does not come up; the old one then serves on, if it could */
-  async replace(graceMs: number): Promise<void> {
+  async replace(grace: Grace): Promise<void> {
     clearTimeout(this.#timer);
     const old = this.#current;
-    if (!this.#options.overlap && old !== undefined) await this.#retire(old, graceMs);
+    if (!this.#options.overlap && old !== undefined) await this.#retire(old, grace);
     if (this.#stopping) return;
     const child = this.#options.create();
     if (!this.#options.overlap) {
@@ -100,14 +101,14 @@ export class Slot {
     clearTimeout(this.#timer); // the old one may have died meanwhile
     this.#current = child;
     void child.exited.then((exit) => this.#died(child, exit));
-    if (replaced !== undefined) await this.#retire(replaced, graceMs);
+    if (replaced !== undefined) await this.#retire(replaced, grace);
   }
 
   /** Idempotent; resolves when no process of the slot is left. */
-  async stop(graceMs: number): Promise<void> {
+  async stop(grace: Grace): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#timer);
-    await Promise.all(this.children.map((child) => this.#retire(child, graceMs)));
+    await Promise.all(this.children.map((child) => this.#retire(child, grace)));
   }
 
   /** At once, without asking. */
@@ -124,7 +125,7 @@ export class Slot {
         ? undefined
         : setTimeout(() => {
             log.error(
-              { process: name, pid: child.pid, startMs },
+              { process: name, childPid: child.pid, startMs },
               `${name} was not ready in ${startMs / 1000} s and is killed`,
             );
             child.kill('SIGKILL');
@@ -138,23 +139,23 @@ export class Slot {
     this.#options.onReady(child);
   }
 
-  #retire(child: Child, graceMs: number): Promise<void> {
+  #retire(child: Child, grace: Grace): Promise<void> {
     if (this.#current === child) this.#current = undefined;
     let end = this.#retiring.get(child);
     if (end === undefined) {
       this.#options.onLeave(child);
-      end = this.#awaitEnd(child, graceMs);
+      end = this.#awaitEnd(child, grace);
       this.#retiring.set(child, end);
     }
-    child.send({ kind: 'drain', graceMs }); // again, when the grace is now another
+    child.send({ kind: 'drain', grace }); // again, when the grace is now another
     return end;
   }
 
-  async #awaitEnd(child: Child, graceMs: number): Promise<void> {
+  async #awaitEnd(child: Child, grace: Grace): Promise<void> {
     const { log, name } = this.#options;
-    const limitMs = graceMs + LIMITS.shutdownMs - LIMITS.drainMs;
+    const limitMs = grace.busyMs + LIMITS.shutdownMs - LIMITS.drainMs;
     const timer = setTimeout(() => {
-      log.warn({ process: name, pid: child.pid, limitMs }, `${name} did not end in ${limitMs / 1000} s and is killed`);
+      log.warn({ process: name, childPid: child.pid, limitMs }, `${name} did not end in ${limitMs / 1000} s and is killed`);
       child.kill('SIGKILL');
     }, limitMs);
     const exit = await child.exited;
@@ -174,7 +175,7 @@ export class Slot {
     this.#readyAtMs = Number.POSITIVE_INFINITY;
     const { log, name } = this.#options;
     log.error(
-      { process: name, pid: child.pid, code: exit.code, signal: exit.signal, restartInMs: this.#delayMs },
+      { process: name, childPid: child.pid, code: exit.code, signal: exit.signal, restartInMs: this.#delayMs },
       `${name} (pid ${child.pid}) died: ${describeExit(exit)}; a new one starts in ${this.#delayMs} ms`,
     );
     this.#timer = setTimeout(() => this.#restart(), this.#delayMs);
@@ -189,7 +190,7 @@ export class Slot {
     this.#becomeReady(child).then(
       () =>
         this.#options.log.info(
-          { process: this.name, pid: child.pid, restarts: this.#restarts },
+          { process: this.name, childPid: child.pid, restarts: this.#restarts },
           `${this.name} serves again (pid ${child.pid})`,
         ),
       () => {}, // its death is reported by #died

@@ -6,8 +6,10 @@ import { LIMITS } from '../base/limits.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from '../base/settings.ts';
 import { Child } from './child.ts';
-import type { ChildSetup, ProcessReport } from './messages.ts';
+import type { ChildSetup, Grace, ProcessReport } from './messages.ts';
 import { Slot } from './slot.ts';
+
+const REPLACE_GRACE: Grace = { idleMs: LIMITS.drainIdleMs, busyMs: LIMITS.drainMs };
 
 export interface PoolOptions {
   readonly config: Config;
@@ -63,10 +65,10 @@ export class WorkerPool {
   }
 
   /** Idempotent. */
-  async stop(graceMs: number): Promise<void> {
+  async stop(grace: Grace): Promise<void> {
     this.#stopping = true;
-    await Promise.all(this.workers.map((slot) => slot.stop(graceMs)));
-    await this.keeper.stop(graceMs);
+    await Promise.all(this.workers.map((slot) => slot.stop(grace)));
+    await this.keeper.stop(grace);
   }
 
   kill(): void {
@@ -104,10 +106,10 @@ export class WorkerPool {
       try {
         for (const slot of this.workers) {
           if (this.#stopping) return;
-          await slot.replace(LIMITS.drainMs);
+          await slot.replace(REPLACE_GRACE);
         }
         if (this.#stopping) return;
-        await this.keeper.replace(LIMITS.drainMs);
+        await this.keeper.replace(REPLACE_GRACE);
         log.info({ tookMs: Math.round(performance.now() - startedMs) }, 'every process was replaced');
       } catch (error) {
         if (this.#stopping) return;

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { GatewayStatus } from '../../src/fronts/admin/status.ts';
 
-export const ENTRY = fileURLToPath(new URL(process.env.PENSTOCK_TEST_ENTRY ?? './memory-entry.ts', import.meta.url));
+export const ENTRY = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const ANY_PORT = '127.0.0.1:0';
-const ROOT = { PENSTOCK_ACCESS_KEY: 'root-of-tests', PENSTOCK_SECRET_KEY: 'secret-of-tests' };
+export const ROOT = { PENSTOCK_ACCESS_KEY: 'root-of-tests', PENSTOCK_SECRET_KEY: 'secret-of-tests' };
 
 export interface LogRecord {
   readonly level: string;
@@ -37,21 +37,10 @@ export class GatewayProcess {
     const clean = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(PENSTOCK_|NODE_TEST_)/.test(name)),
     );
-    this.child = spawn(
-      process.execPath,
-      [
-        ...(process.env.PENSTOCK_TEST_HOOK ? ['--import', process.env.PENSTOCK_TEST_HOOK] : []),
-        '--import',
-        'tsx',
-        ENTRY,
-        'serve',
-        ...args,
-      ],
-      {
-        env: { ...clean, ...env },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    );
+    this.child = spawn(process.execPath, ['--import', 'tsx', ENTRY, 'serve', ...args], {
+      env: { ...clean, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text;
       this.#changed();

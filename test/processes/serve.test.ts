@@ -193,7 +193,10 @@ describe('an end', LIMIT, () => {
     gateway.signal('SIGKILL');
     const next = keep(new GatewayProcess(anyPorts(dir)));
     await next.untilLogged(/^waiting for the processes of an earlier gateway/);
-    assert.equal(next.logs.some(({ msg }) => msg === 'the gateway is ready'), false);
+    assert.equal(
+      next.logs.some(({ msg }) => msg === 'the gateway is ready'),
+      false,
+    );
     process.kill(stuck, 'SIGCONT');
     const { signal } = await gateway.ended; // when the last of its children has closed the pipes that they inherited
     assert.equal(signal, 'SIGKILL');
