@@ -75,7 +75,7 @@ export class CommitPipe {
       const reply = await this.#committer.submit(submission);
       this.clock = Math.max(this.clock, reply.clock);
       waiting?.resolve(reply.heads);
-      decisions.forEach((d, i) => d.resolve(reply.decisions[i] as DecisionOutcome));
+      for (const [i, d] of decisions.entries()) d.resolve(reply.decisions[i] as DecisionOutcome);
     } catch (error) {
       waiting?.reject(error);
       for (const d of decisions) d.reject(error);

@@ -186,7 +186,7 @@ export class Keeper {
     const started = performance.now();
     try {
       const replies = this.#transact(() => batch.map((waiting) => this.#apply(waiting.session, waiting.submission)));
-      batch.forEach((waiting, i) => waiting.resolve(replies[i] as SubmissionReply));
+      for (const [i, waiting] of batch.entries()) waiting.resolve(replies[i] as SubmissionReply);
     } catch (error) {
       if (batch.length > 1) {
         for (const waiting of batch) this.#commit([waiting]);
@@ -406,7 +406,10 @@ export class Keeper {
    */
   #replayTail(volume: VolumeState): void {
     const path = volumePath(this.root, volume.id);
-    if (!existsSync(path)) return this.#missing(volume, path);
+    if (!existsSync(path)) {
+      this.#missing(volume, path);
+      return;
+    }
     const fd = openSync(path, 'r+');
     try {
       const length = fstatSync(fd).size;
