@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { register as registerBucket } from './bucket.ts';
 import { register as registerDemo } from './demo.ts';
+import { register as registerDoctor } from './doctor.ts';
 import { EXIT_HELP } from './exit.ts';
 import { register as registerExport } from './export.ts';
 import { register as registerGet } from './get.ts';
@@ -26,6 +27,7 @@ const VERBS: readonly ((program: Command) => void)[] = [
   registerStat,
   registerBucket,
   registerKey,
+  registerDoctor,
   registerDemo,
 ];
 

@@ -8,6 +8,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   statfsSync,
@@ -16,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import { syncFolder, volumesFolder } from './volume-file.ts';
+import { readSuperblock, syncFolder, volumeIdOf, volumesFolder } from './volume-file.ts';
 
 export const STORE_FORMAT = 1;
 const FILE = 'penstock.json';
@@ -44,8 +45,45 @@ export function openStoreRoot(root: string): StoreRoot {
   return existsSync(path) ? readStoreFile(root, path) : createStoreFile(root, path);
 }
 
+/**
+ * Writes a lost or damaged store file anew from the superblock of a volume. Answers what was done, `undefined` when the file
+ * was well. The caller holds the folder.
+ */
+export function repairStoreFile(root: string): string | undefined {
+  const path = join(root, FILE);
+  try {
+    readStoreFile(root, path);
+    return undefined;
+  } catch {
+    const uuid = uuidFromVolumes(root);
+    if (uuid === undefined) return undefined;
+    writeStoreFile(root, path, uuid);
+    return `${path} was made anew from the volumes.`;
+  }
+}
+
+function uuidFromVolumes(root: string): Buffer | undefined {
+  for (const name of readdirSync(volumesFolder(root))) {
+    if (volumeIdOf(name) === undefined) continue;
+    const fd = openSync(join(volumesFolder(root), name), 'r');
+    try {
+      const found = readSuperblock(fd, name);
+      if (found !== undefined) return found.superblock.storeUuid;
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return undefined;
+}
+
 function createStoreFile(root: string, path: string): StoreRoot {
-  const uuid = randomBytes(16);
+  // The file was lost, perhaps; volumes know whose they are.
+  const uuid = uuidFromVolumes(root) ?? randomBytes(16);
+  writeStoreFile(root, path, uuid);
+  return { root, uuid };
+}
+
+function writeStoreFile(root: string, path: string, uuid: Buffer): void {
   const temporary = `${path}.new`;
   try {
     writeFileSync(
@@ -60,7 +98,6 @@ function createStoreFile(root: string, path: string): StoreRoot {
   } catch (error) {
     throw folderFailure(root, error);
   }
-  return { root, uuid };
 }
 
 function readStoreFile(root: string, path: string): StoreRoot {
@@ -70,7 +107,7 @@ function readStoreFile(root: string, path: string): StoreRoot {
   } catch (error) {
     throw new GatewayError(
       'InvalidRequest',
-      `${path} is damaged (${(error as Error).message}). It names the store's format and uuid; restore it from a backup or run "penstock doctor ${root}".`,
+      `${path} is damaged (${(error as Error).message}). It names the store's format and uuid; restore it from a backup or run "penstock doctor ${root} --rebuild-index".`,
       { cause: error },
     );
   }
@@ -83,7 +120,7 @@ function readStoreFile(root: string, path: string): StoreRoot {
   if (typeof facts.uuid !== 'string' || !/^[0-9a-f]{32}$/.test(facts.uuid)) {
     throw new GatewayError(
       'InvalidRequest',
-      `${path} has no valid "uuid"; restore it from a backup or run "penstock doctor ${root}".`,
+      `${path} has no valid "uuid"; restore it from a backup or run "penstock doctor ${root} --rebuild-index".`,
     );
   }
   return { root, uuid: Buffer.from(facts.uuid, 'hex') };
