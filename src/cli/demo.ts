@@ -12,6 +12,7 @@ import { CliError, EXIT, EXIT_HELP, type ExitCode } from './exit.ts';
 import { formatBytes, formatCount, formatDuration, plural } from './figures.ts';
 import { importPath } from './import.ts';
 import { openClient } from './open-client.ts';
+import { parseEpochs, parseJobs } from './options.ts';
 import { cpuSecondsOf } from './process-cpu.ts';
 import type { S3Client } from './s3-client.ts';
 import { fetchStatus } from './status.ts';
@@ -25,6 +26,12 @@ export interface DemoOptions {
 const BUCKET = 'demo-images';
 const SAMPLES = new URL('../../samples/', import.meta.url);
 
+const EXAMPLES = `
+Examples:
+  penstock demo
+  penstock demo --epochs 1000 --connections 16
+${EXIT_HELP}`;
+
 export function register(program: Command): void {
   program
     .command('demo')
@@ -32,9 +39,9 @@ export function register(program: Command): void {
     .description(
       'Start a gateway in a temporary folder, import the sample images, read them like a training loop, clean up.',
     )
-    .option('--epochs <N>', 'times that every image is read', Number, 100)
-    .option('--connections <N>', 'connections that read at once', Number, 64)
-    .addHelpText('after', EXIT_HELP)
+    .option('--epochs <N>', 'times that every image is read', parseEpochs, 100)
+    .option('--connections <N>', 'connections that read at once', parseJobs, 64)
+    .addHelpText('after', EXAMPLES)
     .action(async (options: DemoOptions) => {
       await runVerb((terminal) => demo(options, process.argv[1] ?? '', terminal));
     });

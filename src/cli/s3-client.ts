@@ -8,7 +8,7 @@ import type { CannedAcl } from '../base/object-store.ts';
 import { crc32Base64, crc32Of } from '../format/crc32.ts';
 import { type BodyPromise, bodyCheck } from './checked-body.ts';
 import { CliError, S3ReplyError } from './exit.ts';
-import { ATTEMPTS_MAX, isRetryFailure, pause, pauseMs } from './retry.ts';
+import { ATTEMPTS_MAX, isRetryFailure } from './retry.ts';
 import {
   type BucketRow,
   type DeleteFailure,
@@ -117,7 +117,7 @@ export class S3Client {
           throw this.transport.explain(error);
         if (seen === head.size) break;
       }
-      await pause(pauseMs(attempt, 0.5, undefined), this.transport.signal);
+      await this.transport.waitBefore(attempt, undefined);
       const range = `bytes=${offset + seen}-${offset + head.size - 1}`;
       reply = await this.transport.send({ ...request, headers: { range, 'if-match': `"${head.etag}"` } });
       if (reply.status !== 206) throw new CliError(`${name}: the gateway ignored the range ${range}. Read it again.`);

@@ -39,6 +39,8 @@ export interface TransportOptions {
   /** Connections at most; each carries one request at a time. */
   readonly connections: number;
   readonly signal: AbortSignal;
+  /** How to wait before a repetition; tests do not. */
+  readonly pause?: typeof pause;
 }
 
 const SILENCE_MS_MAX = 120_000;
@@ -55,6 +57,7 @@ export function targetOf(request: Pick<S3Request, 'bucket' | 'key' | 'query'>): 
 
 export class S3Transport {
   readonly signal: AbortSignal;
+  readonly #pause: typeof pause;
   readonly #connections: HttpConnections;
   readonly #endpoint: URL;
   readonly #signer: Signer;
@@ -62,6 +65,7 @@ export class S3Transport {
 
   constructor(connection: Connection, options: TransportOptions) {
     this.signal = options.signal;
+    this.#pause = options.pause ?? pause;
     this.#endpoint = connection.endpoint;
     const { accessKeyId, secretKey, region } = connection;
     this.#signer = { accessKeyId, secret: secretKey, region };
@@ -88,8 +92,13 @@ export class S3Transport {
         if (error instanceof S3ReplyError) throw error;
         if (last || signal.aborted || !this.#mayComeBack(error)) throw this.explain(error);
       }
-      await pause(pauseMs(attempt, randomInt(1000) / 1000, retryAfter), signal);
+      await this.waitBefore(attempt, retryAfter, signal);
     }
+  }
+
+  /** The pause before a repetition. */
+  async waitBefore(attempt: number, retryAfter: string | undefined, signal = this.signal): Promise<void> {
+    await this.#pause(pauseMs(attempt, randomInt(1000) / 1000, retryAfter), signal);
   }
 
   /** The whole body of a reply that is small by nature. */
