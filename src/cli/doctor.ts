@@ -96,7 +96,7 @@ async function print(
   terminal: Terminal,
 ): Promise<void> {
   const { stdout } = terminal;
-  if (options.json === true) return await printLine(stdout, JSON.stringify({ folder: root, rebuilt, ...report }));
+  if (options.json === true) return printLine(stdout, JSON.stringify({ folder: root, rebuilt, ...report }));
   if (rebuilt !== undefined) {
     await printLine(
       stdout,
