@@ -126,6 +126,7 @@ export function encodeEntry(
 /** `ObjectInfo` over an entry: nothing is decoded before it is asked for. */
 export class EntryInfo implements ObjectInfo {
   readonly entry: Entry;
+  #attributes: AttributesOnDisk | undefined;
 
   constructor(entry: Entry) {
     this.entry = entry;
@@ -143,7 +144,8 @@ export class EntryInfo implements ObjectInfo {
     return contentTypeOf(this.entry.attributeBytes);
   }
   get attributes(): AttributesOnDisk {
-    return this.entry.attributes;
+    this.#attributes ??= this.entry.attributes;
+    return this.#attributes;
   }
   get crc32(): number | undefined {
     if (this.entry.partCount > 0) return undefined;
