@@ -74,13 +74,13 @@ export async function exportTo(
   const client = openClient(options, options.jobs + 2, terminal);
   const progress = startProgress('export', terminal.stderr);
   const run: ExportRun = { client, source, folder, options, report: new TransferReport(), progress, terminal };
-  let failure: unknown;
+  let failure: Error | undefined;
   try {
     const counting = countObjects(run);
     await forEachConcurrent(objectsBelow(run), options.jobs, (object) => exportObject(run, object));
     await counting;
   } catch (error) {
-    failure = error;
+    failure = error as Error;
   } finally {
     progress.stop();
     client.close();
@@ -88,7 +88,10 @@ export async function exportTo(
   return endExport(run, failure);
 }
 
-async function endExport({ report, progress, options, terminal }: ExportRun, failure: unknown): Promise<ExitCode> {
+async function endExport(
+  { report, progress, options, terminal }: ExportRun,
+  failure: Error | undefined,
+): Promise<ExitCode> {
   const interrupted = terminal.signal.aborted;
   if (failure !== undefined && !interrupted && report.isEmpty) throw failure;
   const facts = { moved: 'fetched', elapsedMs: progress.elapsedMs(), interrupted, skippedWhat: 'keys that end in "/"' };
@@ -122,7 +125,7 @@ async function countObjects(run: ExportRun): Promise<void> {
 
 async function exportObject(run: ExportRun, object: RemoteObject): Promise<void> {
   const { report, progress, terminal, source } = run;
-  if (terminal.signal.aborted) throw terminal.signal.reason;
+  terminal.signal.throwIfAborted();
   const path = pathOfKey(source.key, object.key);
   try {
     if (path.kind === 'folder') report.counts.skipped += 1;

@@ -44,7 +44,7 @@ async function* members(
     report.counts.skipped += 1;
   };
   for await (const file of tarFiles(path, { onSkipped })) {
-    if (terminal.signal.aborted) throw terminal.signal.reason;
+    terminal.signal.throwIfAborted();
     progress.tally.total += 1;
     const key = keyOfPath(target.key, file.relativePath);
     const fault = keyFault(key);
@@ -69,7 +69,7 @@ async function readMember(file: TarFile): Promise<Buffer> {
   return bytes;
 }
 
-function settle({ progress, report, terminal }: ImportRun, name: string, error?: unknown): void {
+function settle({ progress, report, terminal }: ImportRun, name: string, error?: Error): void {
   progress.tally.done += 1;
   if (error === undefined) return;
   if (terminal.signal.aborted) throw error;
@@ -82,7 +82,7 @@ function targetOf({ client, target }: ImportRun, key: string): Target {
 }
 
 async function sendSmall(run: ImportRun, { key, bytes, giveBack, remote }: SmallMember): Promise<void> {
-  let failure: unknown;
+  let failure: Error | undefined;
   try {
     const verdict = judge(bytes.length, remote, run.options.sizeOnly === true);
     if (verdict === 'same' || (verdict === 'compare' && remote !== undefined && bytesMatch(bytes, remote.etag))) {
@@ -94,7 +94,7 @@ async function sendSmall(run: ImportRun, { key, bytes, giveBack, remote }: Small
       run.report.counts.moved += 1;
     }
   } catch (error) {
-    failure = error;
+    failure = error as Error;
   } finally {
     giveBack();
   }
@@ -131,12 +131,12 @@ async function passLarge(
 }
 
 async function sendLarge(run: ImportRun, file: TarFile, key: string): Promise<void> {
-  let failure: unknown;
+  let failure: Error | undefined;
   try {
     await uploadStream(targetOf(run, key), file.stream, run.budget, (bytes) => countSent(run, bytes));
     run.report.counts.moved += 1;
   } catch (error) {
-    failure = error;
+    failure = error as Error;
   }
   settle(run, key, failure);
   if (failure === undefined) return;

@@ -72,14 +72,14 @@ export async function importPath(
   const progress = startProgress('import', terminal.stderr);
   const report = new TransferReport();
   const run: ImportRun = { client, target, options, report, progress, budget: new ByteBudget(MEMORY_BYTES), terminal };
-  let failure: unknown;
+  let failure: Error | undefined;
   try {
     await prepareBucket(run);
     if (what.isDirectory()) await importFolder(run, path);
     else if (isTarName(path)) await importTar(run, path);
     else await importOne(run, path);
   } catch (error) {
-    failure = error;
+    failure = error as Error;
   } finally {
     progress.stop();
     client.close();
@@ -87,7 +87,10 @@ export async function importPath(
   return endImport(run, failure);
 }
 
-async function endImport({ report, progress, options, terminal }: ImportRun, failure: unknown): Promise<ExitCode> {
+async function endImport(
+  { report, progress, options, terminal }: ImportRun,
+  failure: Error | undefined,
+): Promise<ExitCode> {
   const interrupted = terminal.signal.aborted;
   const skippedWhat = 'links and what is no ordinary file';
   if (failure !== undefined && !interrupted && report.isEmpty) throw failure;
@@ -161,7 +164,7 @@ async function importOne(run: ImportRun, path: string): Promise<void> {
 
 async function importFile(run: ImportRun, { local, remote }: Pair<KeyedFile>): Promise<void> {
   const { report, progress, terminal } = run;
-  if (terminal.signal.aborted) throw terminal.signal.reason;
+  terminal.signal.throwIfAborted();
   try {
     if (await isThere(run, local, remote)) report.counts.same += 1;
     else await sendFile(run, local);

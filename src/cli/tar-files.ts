@@ -92,7 +92,7 @@ export async function* tarFiles(path: string, events: TarEvents): AsyncGenerator
     const failure = await feeding;
     if (failure !== undefined) throw failure;
   } catch (error) {
-    const failure = (await feeding) ?? error;
+    const failure = (await feeding) ?? (error as Error);
     const code = (failure as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'EACCES') throw failure;
     throw damaged(path, failure);
@@ -100,12 +100,12 @@ export async function* tarFiles(path: string, events: TarEvents): AsyncGenerator
 }
 
 /** Resolves to what went wrong, so that it can be asked for later without an unhandled rejection. */
-async function feed(input: ReadStream, gzip: boolean, archive: NodeJS.WritableStream): Promise<unknown> {
+async function feed(input: ReadStream, gzip: boolean, archive: NodeJS.WritableStream): Promise<Error | undefined> {
   try {
     if (gzip) await pipeline(input, createGunzip(), archive);
     else await pipeline(input, archive);
     return undefined;
   } catch (error) {
-    return error;
+    return error as Error;
   }
 }
