@@ -1,6 +1,6 @@
 /** The ETag that bytes on this machine would have, read in pieces, for comparison with an object. */
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { fileParts } from './file-parts.ts';
 import { etagForm } from './sync-plan.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -63,8 +63,8 @@ export function etagCheck(size: number, etag: string): EtagCheck | undefined {
 export async function fileMatches(path: string, size: number, etag: string): Promise<boolean> {
   const check = etagCheck(size, etag);
   if (check === undefined) return false;
-  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES }) as AsyncIterable<Buffer>)
-    check.update(chunk);
+  // A stream of node:fs costs four times as much for a file of 16 KiB (360 µs against 90, 2026-11).
+  for await (const chunk of fileParts(path, size, READ_BYTES)) check.update(chunk);
   return check.matches();
 }
 

@@ -20,7 +20,8 @@ import { type LocalFile, walkFiles } from './local-files.ts';
 import { openClient } from './open-client.ts';
 import { parseJobs } from './options.ts';
 import { startProgress } from './progress.ts';
-import { parseS3Address } from './s3-address.ts';
+import { parseS3Address, type S3Address } from './s3-address.ts';
+import type { S3Client } from './s3-client.ts';
 import { joinByKey, judge, type Pair, type RemoteObject } from './sync-plan.ts';
 import { isTarName } from './tar-files.ts';
 import { printLine, runVerb, type Terminal } from './terminal.ts';
@@ -69,22 +70,35 @@ export async function importPath(
     throw usageError(`${path} cannot be imported: ${error.code === 'ENOENT' ? 'it does not exist' : error.message}.`);
   });
   const client = openClient(options, options.jobs + 2, terminal);
-  const progress = startProgress('import', terminal.stderr);
-  const report = new TransferReport();
-  const run: ImportRun = { client, target, options, report, progress, budget: new ByteBudget(MEMORY_BYTES), terminal };
   let failure: Error | undefined;
+  let run: ImportRun | undefined;
   try {
-    await prepareBucket(run);
+    await prepareBucket(client, target.bucket, options, terminal);
+    run = startRun(client, target, options, terminal);
     if (what.isDirectory()) await importFolder(run, path);
     else if (isTarName(path)) await importTar(run, path);
     else await importOne(run, path);
   } catch (error) {
     failure = error as Error;
   } finally {
-    progress.stop();
+    run?.progress.stop();
     client.close();
   }
+  if (run === undefined) throw failure ?? new Error('the import did not start');
   return endImport(run, failure);
+}
+
+function startRun(client: S3Client, target: S3Address, options: ImportOptions, terminal: Terminal): ImportRun {
+  const progress = startProgress('import', terminal.stderr);
+  return {
+    client,
+    target,
+    options,
+    report: new TransferReport(),
+    progress,
+    budget: new ByteBudget(MEMORY_BYTES),
+    terminal,
+  };
 }
 
 async function endImport(
@@ -100,14 +114,19 @@ async function endImport(
   return exitCodeOf(report, interrupted);
 }
 
-async function prepareBucket({ client, target, options, terminal }: ImportRun): Promise<void> {
+async function prepareBucket(
+  client: S3Client,
+  bucket: string,
+  options: ImportOptions,
+  terminal: Terminal,
+): Promise<void> {
   if (!options.create) {
-    if (await client.bucketExists(target.bucket)) return;
+    if (await client.bucketExists(bucket)) return;
     throw usageError(
-      `The bucket ${target.bucket} does not exist. Make it with \`penstock bucket create ${target.bucket}\`, or leave out --no-create.`,
+      `The bucket ${bucket} does not exist. Make it with \`penstock bucket create ${bucket}\`, or leave out --no-create.`,
     );
   }
-  if (await client.createBucket(target.bucket)) await printLine(terminal.stderr, `made bucket ${target.bucket}`);
+  if (await client.createBucket(bucket)) await printLine(terminal.stderr, `made bucket ${bucket}`);
 }
 
 type KeyedFile = LocalFile & { readonly key: string };
@@ -166,8 +185,9 @@ async function importFile(run: ImportRun, { local, remote }: Pair<KeyedFile>): P
   const { report, progress, terminal } = run;
   terminal.signal.throwIfAborted();
   try {
-    if (await isThere(run, local, remote)) report.counts.same += 1;
-    else await sendFile(run, local);
+    const { size } = await stat(local.path);
+    if (await isThere(run, local, size, remote)) report.counts.same += 1;
+    else await sendFile(run, local, size);
   } catch (error) {
     if (terminal.signal.aborted) throw error;
     progress.tally.failed += 1;
@@ -182,18 +202,24 @@ function nameFault({ relativePath }: KeyedFile): Error | undefined {
   return relativePath.includes('\ufffd') ? new Error('its name is not UTF-8; rename it') : undefined;
 }
 
-async function isThere({ options }: ImportRun, file: KeyedFile, remote: RemoteObject | undefined): Promise<boolean> {
-  if (remote === undefined) return false;
-  const { size } = await stat(file.path);
-  const verdict = judge(size, remote, options.sizeOnly === true);
-  if (verdict === 'compare') return fileMatches(file.path, size, remote.etag);
+async function isThere(
+  run: ImportRun,
+  file: KeyedFile,
+  size: number,
+  remote: RemoteObject | undefined,
+): Promise<boolean> {
+  const verdict = judge(size, remote, run.options.sizeOnly === true);
+  if (verdict === 'compare' && remote !== undefined) return fileMatches(file.path, size, remote.etag);
   return verdict === 'same';
 }
 
-async function sendFile({ client, target, report, progress, budget }: ImportRun, file: KeyedFile): Promise<void> {
+async function sendFile(
+  { client, target, report, progress, budget }: ImportRun,
+  file: KeyedFile,
+  size: number,
+): Promise<void> {
   const fault = keyFault(file.key);
   if (fault !== undefined) throw new Error(fault);
-  const { size } = await stat(file.path);
   const to = { client, bucket: target.bucket, key: file.key, contentType: contentTypeOf(file.relativePath) };
   await uploadFile(to, file.path, size, budget, (bytes) => {
     progress.tally.bytes += bytes;

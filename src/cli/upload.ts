@@ -3,9 +3,9 @@
  * the whole is computed on the way and given to the gateway, so that a large object can be verified by any reader later.
  * An upload that fails is aborted, so that its parts take no space.
  */
-import { type FileHandle, open } from 'node:fs/promises';
 import { crc32Base64, crc32Of } from '../format/crc32.ts';
 import { CliError } from './exit.ts';
+import { fileParts } from './file-parts.ts';
 import type { S3Client } from './s3-client.ts';
 import { type CompletedPart, completeRequestBody, readUploadId, unquote } from './s3-replies.ts';
 import { partSizeFor, SINGLE_PUT_BYTES_MAX } from './sync-plan.ts';
@@ -32,7 +32,8 @@ export async function uploadFile(
   onSent: OnSent,
 ): Promise<void> {
   if (size > SINGLE_PUT_BYTES_MAX) {
-    await uploadParts(target, fileParts(path, size), budget, partSizeFor(size), onSent);
+    const partSize = partSizeFor(size);
+    await uploadParts(target, fileParts(path, size, partSize), budget, partSize, onSent);
     return;
   }
   const giveBack = await budget.take(size);
@@ -67,36 +68,6 @@ export async function uploadStream(
 async function* prepend(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield head;
   yield* rest;
-}
-
-/** A file in pieces of one size (the last one smaller); an empty file is one empty piece. */
-export async function* fileParts(path: string, size: number, partSize = partSizeFor(size)): AsyncGenerator<Buffer> {
-  const file = await open(path, 'r');
-  try {
-    let at = 0;
-    do {
-      const part = Buffer.allocUnsafeSlow(Math.min(partSize, size - at));
-      await readFully(file, part, at, path);
-      at += part.length;
-      yield part;
-    } while (at < size);
-    const end = await file.read(Buffer.alloc(1), 0, 1, size);
-    if (end.bytesRead > 0) throw changed(path);
-  } finally {
-    await file.close();
-  }
-}
-
-function changed(path: string): Error {
-  return new Error(`${path} changed while it was read; run the same command again when nothing writes to it.`);
-}
-
-async function readFully(file: FileHandle, into: Buffer, position: number, path: string): Promise<void> {
-  for (let filled = 0; filled < into.length; ) {
-    const { bytesRead } = await file.read(into, filled, into.length - filled, position + filled);
-    if (bytesRead === 0) throw changed(path);
-    filled += bytesRead;
-  }
 }
 
 /** A stream in pieces of exactly `partSize` bytes, but for the last. */
