@@ -4,6 +4,7 @@
  * anonymous one has no credential, and what it may do is for `access.ts` to say.
  */
 import { GatewayError } from '../../base/errors.ts';
+import { checksumOfHeaderName } from '../../format/checksum-headers.ts';
 import { verifyHeader, verifyPresigned } from '../../format/sigv4.ts';
 import { type AuthScheme, authScheme } from '../../format/sigv4-fields.ts';
 import { refuseHeaders } from './refused.ts';
@@ -35,6 +36,8 @@ const SIGNING_PARAMETERS: ReadonlySet<string> = new Set([
   'x-amz-expires',
   'x-amz-signedheaders',
   'x-amz-signature',
+  // Says how the signer computed a checksum, which is checked for itself; without one it would ask for a header that cannot come.
+  'x-amz-sdk-checksum-algorithm',
 ]);
 
 /** Headers that a presigner moved into the query (`x-amz-acl=public-read`) count as headers. @throws GatewayError NotImplemented */
@@ -42,9 +45,18 @@ function liftQueryHeaders(x: Exchange): void {
   const lifted: string[] = [];
   for (const [name, value] of x.query) {
     const lower = name.toLowerCase();
-    if (!lower.startsWith('x-amz-') || SIGNING_PARAMETERS.has(lower)) continue;
+    if (!lower.startsWith('x-amz-') || SIGNING_PARAMETERS.has(lower) || isChecksumOfNothing(x, lower, value)) continue;
     lifted.push(lower, value);
     x.req.headers[lower] ??= value;
   }
   refuseHeaders(lifted);
+}
+
+/**
+ * SDKs that presign an upload sign the checksum of the body that they have, which is none (@aws-sdk does so by default). S3 looks at no
+ * checksum in the query; here only one that describes no upload is passed over, so that one that was meant still holds.
+ */
+function isChecksumOfNothing(x: Exchange, name: string, value: string): boolean {
+  const algorithm = checksumOfHeaderName(name);
+  return algorithm !== undefined && x.front.checksums.create(algorithm).digest().toString('base64') === value;
 }

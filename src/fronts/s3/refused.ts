@@ -35,6 +35,10 @@ const PLAIN_PARAMETERS: ReadonlySet<string> = new Set([
   'response-cache-control',
   'response-content-disposition',
   'response-content-encoding',
+  // Signature Version 2, which authentication refuses by name.
+  'AWSAccessKeyId',
+  'Signature',
+  'Expires',
 ]);
 
 /** Headers that are understood (some only by the operations that they belong to) or have no effect on what is done. */
