@@ -48,8 +48,9 @@ export function send(x: Exchange, answer: Answer): Promise<void> | undefined {
   for (const value of x.front.identity) headers.push(value);
   if (length !== undefined) headers.push('Content-Length', String(length));
   if (x.req.headers.origin !== undefined) pushCorsHeaders(x, headers);
-  if (!x.req.complete && x.hasBody) return sendEarly(x, answer);
-  if (x.front.draining) headers.push('Connection', 'close');
+  const early = !x.req.complete && x.hasBody;
+  if (early && (body === undefined || Buffer.isBuffer(body))) return sendEarly(x, answer);
+  if (x.front.draining || early) headers.push('Connection', 'close');
   res.writeHead(answer.status, headers);
   if (body === undefined || x.method === 'HEAD') {
     res.end();
@@ -103,7 +104,7 @@ function drained(res: ServerResponse): Promise<void> {
   });
 }
 
-/** See "Hardest decision" above. Only whole small bodies come here: errors, and answers that need no upload to the end. */
+/** See "Hardest decision" above. Only answers that are whole in memory come here: refusals, nearly always. */
 async function sendEarly(x: Exchange, answer: Answer): Promise<void> {
   const { req, res } = x;
   const left = Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY);
@@ -115,8 +116,10 @@ async function sendEarly(x: Exchange, answer: Answer): Promise<void> {
   x.bytesOut = body.length;
   if (body.length > 0) res.write(body);
   else res.flushHeaders();
-  if (x.req.expectsContinue !== true) await discardBody(x);
+  // Whoever stalled will not send the rest, and whoever waits for "100 Continue" sends nothing.
+  if (x.req.expectsContinue !== true && x.errorCode !== 'RequestTimeout') await discardBody(x);
   res.end();
+  if (!req.complete) req.socket.destroySoon();
 }
 
 /** Reads and drops the rest of the request body, within bounds. Resolves whatever happens. */
@@ -130,7 +133,6 @@ function discardBody(x: Exchange): Promise<void> {
       req.off('end', settle);
       req.off('error', settle);
       res.off('close', settle);
-      if (!req.complete) res.shouldKeepAlive = false;
       resolve();
     };
     const count = (chunk: Buffer) => {
