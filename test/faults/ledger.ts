@@ -1,0 +1,95 @@
+/**
+ * What a store must hold: for each key what was acknowledged last, and which later writes have an unknown outcome. A key is
+ * written by one client at a time, so an acknowledgement ends everything that was open before it.
+ */
+import { randomBytes } from 'node:crypto';
+
+/** An object's bytes by number, or its absence. */
+export type Version = { readonly seed: number; readonly size: number } | 'absent';
+
+const SLAB_BYTES = 12 * 1024 * 1024;
+
+interface Claim {
+  acknowledged: Version;
+  open: Version[];
+}
+
+export class Ledger {
+  readonly #slab = randomBytes(SLAB_BYTES);
+  readonly #claims = new Map<string, Claim>();
+  #seed = 0;
+  acknowledgements = 0;
+  unknown = 0;
+
+  newVersion(size: number): Exclude<Version, 'absent'> {
+    return { seed: ++this.#seed, size };
+  }
+
+  /** Random bytes that differ from those of every other version but for luck. A view: do not write to it. */
+  bytes(version: Exclude<Version, 'absent'>): Buffer {
+    const from = (version.seed * 4099) % (SLAB_BYTES - version.size);
+    return this.#slab.subarray(from, from + version.size);
+  }
+
+  keys(): string[] {
+    return [...this.#claims.keys()];
+  }
+
+  /** What the key must hold; `undefined` while the outcome of a write is open. */
+  settled(key: string): Version | undefined {
+    const claim = this.#claims.get(key);
+    if (claim === undefined) return 'absent';
+    return claim.open.length === 0 ? claim.acknowledged : undefined;
+  }
+
+  begin(key: string, version: Version): Attempt {
+    const claim = this.#claims.get(key) ?? { acknowledged: 'absent', open: [] };
+    this.#claims.set(key, claim);
+    claim.open.push(version);
+    return {
+      acknowledge: () => {
+        claim.acknowledged = version;
+        claim.open = [];
+        this.acknowledgements++;
+      },
+      refuse: () => {
+        claim.open = claim.open.filter((other) => other !== version);
+      },
+      leaveOpen: () => {
+        this.unknown++;
+      },
+    };
+  }
+
+  /** What is wrong with what was found, if anything; what was found is from then on what the key must hold. */
+  judge(key: string, found: Buffer | 'absent'): string | undefined {
+    const claim = this.#claims.get(key);
+    if (claim === undefined) return found === 'absent' ? undefined : `${key} was never written and has ${found.length} bytes`;
+    const allowed = [claim.acknowledged, ...claim.open];
+    const match = allowed.find((version) => this.#isSame(version, found));
+    if (match === undefined) {
+      const what = found === 'absent' ? 'is absent' : `has ${found.length} bytes`;
+      return `${key} ${what}; it may be ${allowed.map(describe).join(' or ')} (acknowledged first)`;
+    }
+    claim.acknowledged = match;
+    claim.open = [];
+    return undefined;
+  }
+
+  #isSame(version: Version, found: Buffer | 'absent'): boolean {
+    if (version === 'absent' || found === 'absent') return version === found;
+    return found.length === version.size && found.equals(this.bytes(version));
+  }
+}
+
+export interface Attempt {
+  acknowledge(): void;
+  /** The store said that nothing was done. */
+  refuse(): void;
+  /** No answer, or one that says that the outcome is unknown. */
+  leaveOpen(): void;
+}
+
+function describe(version: Version): string {
+  return version === 'absent' ? 'absent' : `version ${version.seed} of ${version.size} bytes`;
+}
