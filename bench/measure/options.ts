@@ -1,0 +1,75 @@
+/** Options of a benchmark: numbers, texts and switches with defaults; `--help` prints them and ends the process. */
+import { parseArgs } from 'node:util';
+
+type Value = number | string | boolean;
+export type OptionTable = Readonly<Record<string, readonly [value: Value, help: string]>>;
+
+type Widened<T> = T extends number ? number : T extends string ? string : boolean;
+export type OptionValues<T extends OptionTable> = { readonly [K in keyof T]: Widened<T[K][0]> };
+
+/** Options that every benchmark with rounds has. */
+export const ROUND_OPTIONS = {
+  rounds: [7, 'rounds; in each, every contender runs once'],
+  json: ['', 'also write everything to this file'],
+} as const satisfies OptionTable;
+
+/** A reason to end that the user can do something about. */
+export class BenchError extends Error {
+  override readonly name = 'BenchError';
+}
+
+export function usageOf(benchmark: string, purpose: string, table: OptionTable): string {
+  const lines = Object.entries(table).map(([name, [value, help]]) => {
+    const shown = typeof value === 'boolean' ? `--${name}` : `--${name} <${typeof value === 'number' ? 'N' : 'TEXT'}>`;
+    const given = typeof value === 'boolean' || value === '' ? '' : ` (default: ${value})`;
+    return `  ${shown.padEnd(24)}${help}${given}`;
+  });
+  return `Usage: npm run bench -- ${benchmark} [options]\n\n${purpose}\n\n${lines.join('\n')}\n`;
+}
+
+/** @throws BenchError that names what cannot be understood */
+export function parseOptions<T extends OptionTable>(table: T, argv: readonly string[]): OptionValues<T> {
+  const options = Object.fromEntries(
+    Object.entries(table).map(([name, [value]]) => [
+      name,
+      { type: typeof value === 'boolean' ? ('boolean' as const) : ('string' as const) },
+    ]),
+  );
+  let given: Record<string, unknown>;
+  try {
+    given = parseArgs({ args: [...argv], options, strict: true }).values;
+  } catch (error) {
+    throw new BenchError(`${(error as Error).message} See --help.`);
+  }
+  const values = Object.entries(table).map(([name, [value]]) => {
+    const text = given[name];
+    if (text === undefined) return [name, value] as const;
+    if (typeof value !== 'number') return [name, text] as const;
+    const number = Number(text);
+    if (!Number.isFinite(number) || number < 0)
+      throw new BenchError(`--${name} is "${String(text)}"; expected a number of 0 or more.`);
+    return [name, number] as const;
+  });
+  return Object.fromEntries(values) as OptionValues<T>;
+}
+
+/** Runs a benchmark with what the command line says. What the user can act on is printed without a stack. */
+export async function runBenchmark<T extends OptionTable>(
+  benchmark: string,
+  purpose: string,
+  table: T,
+  run: (options: OptionValues<T>) => Promise<void>,
+): Promise<void> {
+  const argv = process.argv.slice(2);
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(usageOf(benchmark, purpose, table));
+    return;
+  }
+  try {
+    await run(parseOptions(table, argv));
+  } catch (error) {
+    if (!(error instanceof BenchError)) throw error;
+    process.stderr.write(`bench ${benchmark}: ${error.message}\n`);
+    process.exitCode = 2;
+  }
+}
