@@ -5,7 +5,12 @@
 import { randomBytes } from 'node:crypto';
 
 /** An object's bytes by number, or its absence. */
-export type Version = { readonly seed: number; readonly size: number } | 'absent';
+export type Version = Content | 'absent';
+
+export interface Content {
+  readonly seed: number;
+  readonly size: number;
+}
 
 const SLAB_BYTES = 12 * 1024 * 1024;
 
@@ -14,21 +19,29 @@ interface Claim {
   open: Version[];
 }
 
+/** Random bytes that differ from those of every other version but for luck. */
+function slabBytes(): (version: Content) => Buffer {
+  const slab = randomBytes(SLAB_BYTES);
+  return ({ seed, size }) => {
+    const from = (seed * 4099) % (SLAB_BYTES - size);
+    return slab.subarray(from, from + size);
+  };
+}
+
 export class Ledger {
-  readonly #slab = randomBytes(SLAB_BYTES);
+  /** The bytes of a version; not to be written to. */
+  readonly bytes: (version: Content) => Buffer;
   readonly #claims = new Map<string, Claim>();
   #seed = 0;
   acknowledgements = 0;
   unknown = 0;
 
-  newVersion(size: number): Exclude<Version, 'absent'> {
-    return { seed: ++this.#seed, size };
+  constructor(bytes: (version: Content) => Buffer = slabBytes()) {
+    this.bytes = bytes;
   }
 
-  /** Random bytes that differ from those of every other version but for luck. A view: do not write to it. */
-  bytes(version: Exclude<Version, 'absent'>): Buffer {
-    const from = (version.seed * 4099) % (SLAB_BYTES - version.size);
-    return this.#slab.subarray(from, from + version.size);
+  newVersion(size: number): Content {
+    return { seed: ++this.#seed, size };
   }
 
   keys(): string[] {
