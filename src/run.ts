@@ -22,8 +22,6 @@ export async function run(process: NodeJS.Process, entry: string, composition: S
   const program = createProgram(version, async (flags) => {
     process.exitCode = await serve({ flags, process, entry, version, lockFolder: composition.lockFolder });
   });
-  program.exitOverride();
-  for (const command of program.commands) command.exitOverride();
   try {
     await program.parseAsync(process.argv);
   } catch (error) {

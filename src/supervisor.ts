@@ -96,12 +96,8 @@ class Supervisor {
   #retired: Metric[] = [];
   #retiring: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
+  #signalAtMs = 0;
   #finish: (code: number) => void = () => {};
-  readonly #handlers: [NodeJS.Signals, () => void][] = [
-    ['SIGINT', () => this.#onStopSignal('SIGINT')],
-    ['SIGTERM', () => this.#onStopSignal('SIGTERM')],
-    ['SIGHUP', () => this.#onReload()],
-  ];
 
   constructor(config: Config, tls: TlsPair | undefined, log: Log, options: SupervisorOptions) {
     this.#config = config;
@@ -142,7 +138,9 @@ class Supervisor {
 
   async start(startedMs: number): Promise<void> {
     const { process } = this.#options;
-    for (const [signal, handler] of this.#handlers) process.on(signal, handler);
+    // Never taken off again: a signal that comes between the stop and the end of the process must not cut the end short.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => this.#onStopSignal(signal));
+    process.on('SIGHUP', () => this.#onReload());
     const root = ensureRootCredential(this.#config.data, process.env);
     this.#addresses = {
       s3: await this.#listen('s3', (address) => this.#connections.listen('s3', address)),
@@ -188,7 +186,6 @@ class Supervisor {
     await this.#admin.stop();
     this.#ownMetrics.stop();
     rmSync(this.#socketFolder, { recursive: true, force: true });
-    for (const [signal, handler] of this.#handlers) this.#options.process.off(signal, handler);
   }
 
   async #listen(port: 's3' | 'grpc' | 'admin', open: (address: Address) => Promise<Address>): Promise<Address> {
@@ -201,11 +198,13 @@ class Supervisor {
 
   #onStopSignal(signal: 'SIGINT' | 'SIGTERM'): void {
     if (this.#stopping !== undefined) {
+      if (signal === 'SIGTERM' || performance.now() - this.#signalAtMs < LIMITS.secondSignalMs) return;
       this.#log.warn({ signal }, 'stopping at once');
       this.#pool.kill();
       this.#finish(130);
       return;
     }
+    this.#signalAtMs = performance.now();
     this.#log.info(
       { signal, graceMs: LIMITS.drainMs },
       'stopping: running requests are finished first, once more to stop at once',

@@ -84,6 +84,8 @@ export const LIMITS = {
   drainIdleMs: 5000,
   /** The same when the whole gateway stops: the next request could not come anyway, so only one that is under way is waited for. */
   stopIdleMs: 500,
+  /** Ctrl-C under npm arrives twice, from the terminal and from npm: only a signal after this is a second one. */
+  secondSignalMs: 300,
   /** Accepted connections that wait while no worker is ready; beyond it new ones are closed. */
   waitingConnectionsMax: 1024,
   /** A process that does not answer a scrape by then is shown with the figures that it gave last. */
@@ -142,6 +144,8 @@ export const LIMITS = {
   bodyWindowBytesMin: 20 * KiB,
   /** Bodies up to this are collected into one buffer and hashed at once. */
   bodyCollectBytesMax: 1 * MiB,
+  /** Bytes of such bodies in one worker; beyond it bodies stream, and wait in the sender until the store takes them. */
+  bodiesCollectBytesMax: 128 * MiB,
   /** First buffer of a body of unknown length. */
   bodyFirstBytes: 16 * KiB,
   /** Bytes of one upload that wait for the store before the sender is held. */
@@ -154,7 +158,7 @@ export const LIMITS = {
   discardBytesMax: 64 * MiB,
   discardMs: 10_000,
   retryAfterSeconds: 1,
-  /** Requests under way in one worker: 64 clients of 16 connections; a collected body takes up to 1 MiB each. */
+  /** Requests under way in one worker: 64 clients of 16 connections. */
   s3RequestsMax: 1024,
   s3ConnectionsMax: 16_384,
   /** Members of one ListBuckets page (S3: 10,000). */
