@@ -12,11 +12,12 @@ import type { BucketSettings } from '../base/object-store.ts';
 import { encodeAttributes } from '../format/attributes.ts';
 import type { Entry } from '../format/index-entry.ts';
 import { indexKey, partKey, splitUploadKey, uploadKey } from '../format/index-key.ts';
-import { decodeManifest, type Manifest } from '../format/manifest.ts';
+import { decodeManifest, type Location, type Manifest } from '../format/manifest.ts';
 import { RECORD_KIND, type RecordHead, recordHead } from '../format/record.ts';
-import type { Applier } from './applier.ts';
+import type { Applier, ManifestReader } from './applier.ts';
 import type { Decision, DecisionOutcome, NewVersion } from './committer.ts';
 import type { IndexDatabase } from './index-database.ts';
+import { placeId } from './relocator.ts';
 
 /** Puts a record into the keeper's volume (within the transaction) and applies it. */
 export type RecordWriter = (head: RecordHead, payload: Buffer, manifest: Manifest | undefined) => void;
@@ -27,11 +28,13 @@ export class Decider {
   readonly #index: IndexDatabase;
   readonly #applier: Applier;
   readonly #write: RecordWriter;
+  readonly #readManifest: ManifestReader;
 
-  constructor(index: IndexDatabase, applier: Applier, write: RecordWriter) {
+  constructor(index: IndexDatabase, applier: Applier, write: RecordWriter, readManifest: ManifestReader) {
     this.#index = index;
     this.#applier = applier;
     this.#write = write;
+    this.#readManifest = readManifest;
   }
 
   decide(decision: Decision, nowMs: number): DecisionOutcome {
@@ -76,9 +79,21 @@ export class Decider {
     // A repeated submission after a crash of the keeper: the record was replayed from its volume already.
     if (current?.versionId.equals(version.versionId) && ifVersion === undefined) return current.modifiedMs;
     checkWriteConditions(conditions, current?.etag);
-    if (ifVersion !== undefined && !current?.versionId.equals(ifVersion))
-      throw new GatewayError('ConditionalRequestConflict');
+    if (ifVersion !== undefined) {
+      if (current === undefined || !current.versionId.equals(ifVersion))
+        throw new GatewayError('ConditionalRequestConflict');
+      this.#mustLieAt(current, decodeManifest(version.manifest).extents);
+    }
     return this.#writeVersion(version, decision.modifiedMs ?? nowMs);
+  }
+
+  /** The same version may have been moved by compaction since its places were looked up; they are about to be dropped. */
+  #mustLieAt(current: Entry, extents: readonly Location[]): void {
+    const { payload } = current;
+    const known =
+      current.size === 0 ? [] : payload === undefined ? this.#readManifest(current.record).extents : [payload];
+    const same = known.length === extents.length && known.every((at, i) => isSamePlace(at, extents[i] as Location));
+    if (!same) throw new GatewayError('ConditionalRequestConflict');
   }
 
   #writeVersion(version: NewVersion, modifiedMs: number): number {
@@ -180,8 +195,13 @@ export class Decider {
     if (current?.attributes.upload === uploadId.toString('hex')) return current.modifiedMs;
     if (this.#index.uploads.getBinary(uploadKey(version.bucketId, version.key, uploadId)) === undefined)
       throw new GatewayError('NoSuchUpload');
-    for (const part of decision.parts) {
-      if (this.#index.entry('parts', partKey(uploadId, part.number))?.timestamp !== part.timestamp)
+    const places = new Set(decodeManifest(version.manifest).extents.map(placeId));
+    for (const { number, timestamp } of decision.parts) {
+      const part = this.#index.entry('parts', partKey(uploadId, number));
+      if (part?.timestamp !== timestamp) throw new GatewayError('ConditionalRequestConflict');
+      // Compaction keeps the timestamp of a part that it moves; the manifest of one in several extents it writes anew.
+      const { payload } = part;
+      if (payload !== undefined && part.size > 0 && !places.has(placeId(payload)))
         throw new GatewayError('ConditionalRequestConflict');
     }
     checkWriteConditions(decision.conditions, current?.etag);
@@ -203,4 +223,8 @@ export class Decider {
   #event(head: RecordHead): void {
     this.#write(head, Buffer.alloc(0), undefined);
   }
+}
+
+function isSamePlace(a: Location, b: Location): boolean {
+  return a.volume === b.volume && a.offset === b.offset;
 }

@@ -103,7 +103,12 @@ export class Keeper {
     this.#reader = new VolumeReader(options.root);
     this.#applier = new Applier(index, (location) => this.readManifest(location), 'live');
     this.#volume = new KeeperVolume(this);
-    this.#decider = new Decider(index, this.#applier, (...record) => this.#write(...record));
+    this.#decider = new Decider(
+      index,
+      this.#applier,
+      (...record) => this.#write(...record),
+      (location) => this.readManifest(location),
+    );
     this.compactor = new Compactor(this);
     this.#graves = new GraveKeeper(index, options.clock);
   }

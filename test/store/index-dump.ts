@@ -1,0 +1,65 @@
+/** Everything that an index says, in a form that two indexes can be compared in. */
+import { Entry } from '../../src/format/index-entry.ts';
+import { decodeManifest, type Location } from '../../src/format/manifest.ts';
+import { IndexDatabase } from '../../src/store/index-database.ts';
+import { indexFolder } from '../../src/store/store-root.ts';
+import { VolumeReader } from '../../src/store/volume-reader.ts';
+
+/**
+ * Objects, uploads, parts, buckets, and end and live bytes of the volumes. Left out is what a rebuild may answer differently:
+ * graves and sessions (they are forgotten), the owner of a volume (all are sealed), its `oldest` (a rebuild also counts extents),
+ * and the clock (the live one also counts timestamps of writes that failed).
+ */
+export interface IndexDump {
+  objects: Record<string, object>;
+  parts: Record<string, object>;
+  uploads: Record<string, string>;
+  buckets: object[];
+  volumes: object[];
+  nextBucket: number | undefined;
+}
+
+export async function dumpIndex(root: string): Promise<IndexDump> {
+  const index = IndexDatabase.open(indexFolder(root), 'read');
+  const reader = new VolumeReader(root);
+  try {
+    return {
+      objects: entries(index, reader, 'objects'),
+      parts: entries(index, reader, 'parts'),
+      uploads: Object.fromEntries(
+        [...index.range('uploads', Buffer.from([0]), undefined)].map(({ key, value }) => [hex(key), hex(value)]),
+      ),
+      buckets: index.buckets().sort((a, b) => a.id - b.id),
+      volumes: index
+        .volumes()
+        .map(({ id, uuid, end, live }) => ({ id, uuid, end, live }))
+        // A volume without a record: granted and never written to.
+        .filter(({ end }) => end > 8192),
+      nextBucket: index.number('next-bucket'),
+    };
+  } finally {
+    reader.close();
+    await index.close();
+  }
+}
+
+function entries(index: IndexDatabase, reader: VolumeReader, table: 'objects' | 'parts'): Record<string, object> {
+  const all: Record<string, object> = {};
+  for (const { key, value } of index.range(table, Buffer.from([0]), undefined)) {
+    const entry = new Entry(value);
+    all[hex(key)] = { bytes: hex(value), extents: entry.isManifest ? extentsOf(reader, entry.record) : undefined };
+  }
+  return all;
+}
+
+function extentsOf(reader: VolumeReader, at: Location): readonly Location[] | string {
+  try {
+    return decodeManifest(reader.readNow(at)).extents;
+  } catch (error) {
+    return String(error);
+  }
+}
+
+function hex(bytes: Buffer): string {
+  return bytes.toString('hex');
+}
