@@ -26,6 +26,8 @@ const OPTIONS = {
   seconds: [3, 'length of one turn'],
   'server-core': [0, 'core of the servers'],
   'load-core': [1, 'core of the load'],
+  only: ['', 'run only the contenders whose names contain this, without ratios'],
+  profiles: ['', 'write CPU profiles of the gateway into this folder (figures are then higher)'],
   ...ROUND_OPTIONS,
 } as const;
 type Options = OptionValues<typeof OPTIONS>;
@@ -136,9 +138,16 @@ async function measure(options: Options, owned: Belongings): Promise<void> {
   const core = options['server-core'];
   writeFiles(join(folder, 'files'), bodies);
   const nginx = await startNginx(owned, { folder, files: join(folder, 'files'), core, cores });
-  const gateway = await startGateway(owned, { dir: join(folder, 'store'), workers: 1, core, cores });
+  const gateway = await startGateway(owned, {
+    dir: join(folder, 'store'),
+    workers: 1,
+    core,
+    cores,
+    profiles: options.profiles,
+  });
   await fill(gateway, bodies);
-  const targets = targetsOf(gateway, familyOf(gateway.child.pid as number), nginx);
+  const all = targetsOf(gateway, familyOf(gateway.child.pid as number), nginx);
+  const targets = all.filter(({ name }) => name.includes(options.only));
   for (const target of targets) await check(target, bodies, bodies.length);
   const wrk = new Wrk(owned, { folder, core: options['load-core'], cores });
   const contenders = targets.map((target) => ({ name: target.name, run: () => turn(target, wrk, options) }));
@@ -147,7 +156,7 @@ async function measure(options: Options, owned: Belongings): Promise<void> {
   for (const target of targets) await check(target, bodies, CHECKS);
   report.add(series);
   for (const { name } of targets) {
-    if (!name.startsWith('penstock')) continue;
+    if (!name.startsWith('penstock') || options.only !== '') continue;
     report.addRatio(ratioOf(series, CPU, name, 'nginx'));
     report.addRatio(ratioOf(series, CPU, name, 'nginx, open_file_cache'));
   }

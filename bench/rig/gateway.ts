@@ -24,6 +24,8 @@ export interface GatewayOptions {
   readonly core?: number | undefined;
   readonly cores: number;
   readonly adminPort?: number;
+  /** Folder for a V8 CPU profile of each of its processes, written when it stops; empty for none. */
+  readonly profiles?: string;
 }
 
 const ENTRY = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -31,9 +33,11 @@ const ENTRY = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 /** Starts the processes; they are not ready yet. */
 export function spawnGateway(owned: Belongings, options: GatewayOptions): ChildProcess {
   if (!existsSync(ENTRY)) throw new BenchError(`${ENTRY} is missing; run "npm run build".`);
-  const { dir, workers, core, cores, adminPort = 0 } = options;
+  const { dir, workers, core, cores, adminPort = 0, profiles = '' } = options;
   const fronts = ['--s3', '127.0.0.1:0', '--grpc', '127.0.0.1:0', '--admin', `127.0.0.1:${adminPort}`];
-  const args = [ENTRY, 'serve', dir, ...fronts, ...(workers === 0 ? [] : ['--workers', String(workers)])];
+  const profiling = profiles === '' ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
+  const count = workers === 0 ? [] : ['--workers', String(workers)];
+  const args = [...profiling, ENTRY, 'serve', dir, ...fronts, ...count];
   const [command, argv] = core === undefined ? [process.execPath, args] : onCore(core, cores, process.execPath, args);
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('PENSTOCK_'));
   return owned.spawn(command, argv, 'util-linux', {
