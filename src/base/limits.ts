@@ -164,6 +164,8 @@ export const LIMITS = {
   /** Members of one ListBuckets page (S3: 10,000). */
   listBucketsMax: 10_000,
   bucketTagsMax: 50,
+  /** Settings of one bucket as JSON: CORS rules of 64 KiB and tags, every character escaped. */
+  bucketSettingsBytesMax: 512 * KiB,
 } as const;
 
 assert(LIMITS.extentBytes <= LIMITS.groupBytesMax, 'a group must hold at least one extent');

@@ -47,12 +47,20 @@ export function mayUseBucket(credential: Credential | undefined, bucket: BucketI
 }
 
 /** May the bytes and the metadata of an object with this ACL be read? An absent ACL is private. */
-export function mayReadObject(credential: Credential | undefined, bucket: BucketInfo, objectAcl: CannedAcl | undefined): boolean {
+export function mayReadObject(
+  credential: Credential | undefined,
+  bucket: BucketInfo,
+  objectAcl: CannedAcl | undefined,
+): boolean {
   return ownsBucket(credential, bucket) || aclGives(objectAcl ?? 'private', 'read', credential);
 }
 
 /** @throws GatewayError AccessDenied */
-export function requireBucketAction(credential: Credential | undefined, bucket: BucketInfo, action: BucketAction): void {
+export function requireBucketAction(
+  credential: Credential | undefined,
+  bucket: BucketInfo,
+  action: BucketAction,
+): void {
   if (mayUseBucket(credential, bucket, action)) return;
   throw new GatewayError('AccessDenied', undefined, { resource: `/${bucket.name}` });
 }
@@ -60,5 +68,8 @@ export function requireBucketAction(credential: Credential | undefined, bucket: 
 /** Requests that name no bucket, or one that does not exist, need to be signed. @throws GatewayError AccessDenied */
 export function requireCredential(credential: Credential | undefined): Credential {
   if (credential !== undefined) return credential;
-  throw new GatewayError('AccessDenied', 'This request must be signed; anonymous requests may only use what an ACL opens to them.');
+  throw new GatewayError(
+    'AccessDenied',
+    'This request must be signed; anonymous requests may only use what an ACL opens to them.',
+  );
 }

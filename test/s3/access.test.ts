@@ -36,7 +36,15 @@ await s3.send(new CreateBucketCommand({ Bucket }));
 test('buckets: created once, never taken from another, removed when empty', async () => {
   await s3.send(new CreateBucketCommand({ Bucket }));
   await assert.rejects(alt.send(new CreateBucketCommand({ Bucket })), { name: 'BucketAlreadyExists' });
-  await assert.rejects(s3.send(new CreateBucketCommand({ Bucket: 'other-region', CreateBucketConfiguration: { LocationConstraint: 'eu-west-1' } })), { name: 'IllegalLocationConstraintException' });
+  await assert.rejects(
+    s3.send(
+      new CreateBucketCommand({
+        Bucket: 'other-region',
+        CreateBucketConfiguration: { LocationConstraint: 'eu-west-1' },
+      }),
+    ),
+    { name: 'IllegalLocationConstraintException' },
+  );
   assert.equal(codeOf(await f.send({ method: 'PUT', target: '/Bad_Name', user: MAIN })), 'InvalidBucketName');
   assert.equal(codeOf(await f.send({ method: 'PUT', target: '/anonymous' })), 'AccessDenied');
   await s3.send(new CreateBucketCommand({ Bucket: 'brief' }));
@@ -54,7 +62,8 @@ test('what an ACL opens, and nothing else', async () => {
   await s3.send(new PutObjectCommand({ Bucket, Key: 'secret', Body: 'x' }));
   await s3.send(new PutObjectCommand({ Bucket, Key: 'open', Body: 'x', ACL: 'public-read' }));
   await s3.send(new PutObjectCommand({ Bucket, Key: 'members', Body: 'x', ACL: 'authenticated-read' }));
-  const anonymous = async (method: string, key: string, headers = {}) => (await f.send({ method, target: `/${Bucket}/${key}`, headers })).status;
+  const anonymous = async (method: string, key: string, headers = {}) =>
+    (await f.send({ method, target: `/${Bucket}/${key}`, headers })).status;
   assert.equal(await anonymous('GET', 'secret'), 403);
   assert.equal(await anonymous('GET', 'secret', { 'if-match': '"x"' }), 403, 'a condition tells nothing');
   assert.equal(await anonymous('GET', 'secret', { range: 'bytes=5-' }), 403);
@@ -87,14 +96,27 @@ test('ACLs read back as they were written, as a header or as grants', async () =
     assert.deepEqual((await s3.send(new GetObjectAclCommand({ Bucket, Key: 'open' }))).Grants, Grants);
   }
   const Grants = [{ Grantee: { Type: 'CanonicalUser' as const, ID: ALT.ownerId }, Permission: 'READ' as const }];
-  await assert.rejects(s3.send(new PutObjectAclCommand({ Bucket, Key: 'open', AccessControlPolicy: { Owner: { ID: MAIN.ownerId }, Grants } })), { name: 'NotImplemented' });
+  await assert.rejects(
+    s3.send(
+      new PutObjectAclCommand({ Bucket, Key: 'open', AccessControlPolicy: { Owner: { ID: MAIN.ownerId }, Grants } }),
+    ),
+    { name: 'NotImplemented' },
+  );
   await s3.send(new PutBucketAclCommand({ Bucket, ACL: 'private' }));
 });
 
 test('tags of objects and buckets', async () => {
-  const TagSet = [{ Key: 'kind', Value: 'x-ray' }, { Key: 'empty', Value: '' }];
-  await s3.send(new PutObjectCommand({ Bucket, Key: 'tagged', Body: 'x', Tagging: 'a=1&b=%2B+' , Metadata: { kept: 'yes' }}));
-  assert.deepEqual((await s3.send(new GetObjectTaggingCommand({ Bucket, Key: 'tagged' }))).TagSet, [{ Key: 'a', Value: '1' }, { Key: 'b', Value: '+ ' }]);
+  const TagSet = [
+    { Key: 'kind', Value: 'x-ray' },
+    { Key: 'empty', Value: '' },
+  ];
+  await s3.send(
+    new PutObjectCommand({ Bucket, Key: 'tagged', Body: 'x', Tagging: 'a=1&b=%2B+', Metadata: { kept: 'yes' } }),
+  );
+  assert.deepEqual((await s3.send(new GetObjectTaggingCommand({ Bucket, Key: 'tagged' }))).TagSet, [
+    { Key: 'a', Value: '1' },
+    { Key: 'b', Value: '+ ' },
+  ]);
   await s3.send(new PutObjectTaggingCommand({ Bucket, Key: 'tagged', Tagging: { TagSet } }));
   assert.deepEqual((await s3.send(new GetObjectTaggingCommand({ Bucket, Key: 'tagged' }))).TagSet, TagSet);
   const got = await s3.send(new GetObjectCommand({ Bucket, Key: 'tagged' }));
@@ -102,8 +124,12 @@ test('tags of objects and buckets', async () => {
   await s3.send(new DeleteObjectTaggingCommand({ Bucket, Key: 'tagged' }));
   assert.deepEqual((await s3.send(new GetObjectTaggingCommand({ Bucket, Key: 'tagged' }))).TagSet, []);
   const eleven = Array.from({ length: 11 }, (_, i) => ({ Key: `k${i}`, Value: 'v' }));
-  await assert.rejects(s3.send(new PutObjectTaggingCommand({ Bucket, Key: 'tagged', Tagging: { TagSet: eleven } })), { name: 'InvalidTag' });
-  await assert.rejects(s3.send(new PutObjectTaggingCommand({ Bucket, Key: 'absent', Tagging: { TagSet } })), { name: 'NoSuchKey' });
+  await assert.rejects(s3.send(new PutObjectTaggingCommand({ Bucket, Key: 'tagged', Tagging: { TagSet: eleven } })), {
+    name: 'InvalidTag',
+  });
+  await assert.rejects(s3.send(new PutObjectTaggingCommand({ Bucket, Key: 'absent', Tagging: { TagSet } })), {
+    name: 'NoSuchKey',
+  });
 
   await assert.rejects(s3.send(new GetBucketTaggingCommand({ Bucket })), { name: 'NoSuchTagSet' });
   await s3.send(new PutBucketTaggingCommand({ Bucket, Tagging: { TagSet } }));
@@ -113,18 +139,34 @@ test('tags of objects and buckets', async () => {
 });
 
 test('CORS: configuration, preflight, and headers on answers and on refusals', async () => {
-  const CORSRules = [{ AllowedMethods: ['GET', 'PUT'], AllowedOrigins: ['https://*.example.com'], AllowedHeaders: ['x-amz-*'], ExposeHeaders: ['ETag'], MaxAgeSeconds: 60 }];
+  const CORSRules = [
+    {
+      AllowedMethods: ['GET', 'PUT'],
+      AllowedOrigins: ['https://*.example.com'],
+      AllowedHeaders: ['x-amz-*'],
+      ExposeHeaders: ['ETag'],
+      MaxAgeSeconds: 60,
+    },
+  ];
   await assert.rejects(s3.send(new GetBucketCorsCommand({ Bucket })), { name: 'NoSuchCORSConfiguration' });
   await s3.send(new PutBucketCorsCommand({ Bucket, CORSConfiguration: { CORSRules } }));
   assert.deepEqual((await s3.send(new GetBucketCorsCommand({ Bucket }))).CORSRules, CORSRules);
   const origin = 'https://a.example.com';
   const ask = (headers: Record<string, string>) => f.send({ method: 'OPTIONS', target: `/${Bucket}/open`, headers });
-  const allowed = await ask({ origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'X-Amz-Date' });
+  const allowed = await ask({
+    origin,
+    'access-control-request-method': 'PUT',
+    'access-control-request-headers': 'X-Amz-Date',
+  });
   assert.equal(allowed.status, 200);
   assert.equal(allowed.headers['access-control-allow-origin'], origin);
   assert.equal(allowed.headers['access-control-max-age'], '60');
   assert.equal((await ask({ origin, 'access-control-request-method': 'DELETE' })).status, 403);
-  assert.equal((await ask({ origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'content-type' })).status, 403);
+  assert.equal(
+    (await ask({ origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'content-type' }))
+      .status,
+    403,
+  );
   assert.equal((await ask({ origin: 'https://other.org', 'access-control-request-method': 'GET' })).status, 403);
   assert.equal((await ask({ origin })).status, 400);
   const got = await f.send({ method: 'GET', target: `/${Bucket}/open`, user: MAIN, headers: { origin } });
@@ -137,9 +179,41 @@ test('CORS: configuration, preflight, and headers on answers and on refusals', a
 });
 
 test('what changes the meaning of a request and is not implemented is refused, never ignored', async () => {
-  const refused = async (method: string, target: string, headers: Record<string, string> = {}, code = 'NotImplemented') =>
-    assert.equal(codeOf(await f.send({ method, target: `/${Bucket}${target}`, user: MAIN, headers, ...(method !== 'GET' && { body: '<x/>' }) })), code, `${method} ${target} ${Object.keys(headers).join()}`);
-  for (const sub of ['policy', 'lifecycle', 'encryption', 'replication', 'website', 'notification', 'logging', 'versioning', 'object-lock', 'accelerate', 'requestPayment', 'ownershipControls', 'publicAccessBlock', 'no-such-thing']) {
+  const refused = async (
+    method: string,
+    target: string,
+    headers: Record<string, string> = {},
+    code = 'NotImplemented',
+  ) =>
+    assert.equal(
+      codeOf(
+        await f.send({
+          method,
+          target: `/${Bucket}${target}`,
+          user: MAIN,
+          headers,
+          ...(method !== 'GET' && { body: '<x/>' }),
+        }),
+      ),
+      code,
+      `${method} ${target} ${Object.keys(headers).join()}`,
+    );
+  for (const sub of [
+    'policy',
+    'lifecycle',
+    'encryption',
+    'replication',
+    'website',
+    'notification',
+    'logging',
+    'versioning',
+    'object-lock',
+    'accelerate',
+    'requestPayment',
+    'ownershipControls',
+    'publicAccessBlock',
+    'no-such-thing',
+  ]) {
     await refused('PUT', `?${sub}`);
   }
   for (const sub of ['lifecycle', 'encryption', 'no-such-thing', 'object-lock']) await refused('GET', `?${sub}`);
@@ -164,12 +238,19 @@ test('what changes the meaning of a request and is not implemented is refused, n
   await refused('PUT', '/refused', { 'x-amz-acl': 'public' }, 'InvalidArgument');
   await refused('PUT', '/refused', { 'x-amz-expected-bucket-owner': ALT.ownerId }, 'AccessDenied');
   assert.equal(await f.storage.objects.head(Bucket as never, 'refused' as never), undefined);
-  const kept = await f.send({ method: 'PUT', target: `/${Bucket}/kept?x-id=PutObject`, user: MAIN, body: 'x', headers: { 'x-amz-storage-class': 'STANDARD', 'x-amz-expected-bucket-owner': MAIN.ownerId } });
+  const kept = await f.send({
+    method: 'PUT',
+    target: `/${Bucket}/kept?x-id=PutObject`,
+    user: MAIN,
+    body: 'x',
+    headers: { 'x-amz-storage-class': 'STANDARD', 'x-amz-expected-bucket-owner': MAIN.ownerId },
+  });
   assert.equal(kept.status, 200);
 });
 
 test('a claim of identity that fails is never taken for anonymous', async () => {
-  const code = async (headers: Record<string, string>, query = '') => codeOf(await f.send({ method: 'GET', target: `/${Bucket}/open${query}`, headers }));
+  const code = async (headers: Record<string, string>, query = '') =>
+    codeOf(await f.send({ method: 'GET', target: `/${Bucket}/open${query}`, headers }));
   await s3.send(new PutObjectCommand({ Bucket, Key: 'open', Body: 'x', ACL: 'public-read' }));
   assert.equal(await code({ authorization: 'AWS MAIN:abc' }), 'InvalidRequest');
   assert.equal(await code({ authorization: 'Bearer x' }), 'InvalidArgument');
@@ -177,8 +258,14 @@ test('a claim of identity that fails is never taken for anonymous', async () => 
   assert.equal(await code({}, '?X-Amz-Signature=1'), 'AuthorizationQueryParametersError');
   assert.equal(await code({}, '?AWSAccessKeyId=a&Signature=b&Expires=1'), 'InvalidRequest');
   const stranger = { ...MAIN, accessKeyId: 'STRANGER00000000' };
-  assert.equal(codeOf(await f.send({ method: 'GET', target: `/${Bucket}/open`, user: stranger })), 'InvalidAccessKeyId');
-  assert.equal(codeOf(await f.send({ method: 'GET', target: `/${Bucket}/open`, user: { ...MAIN, secretKey: 'wrong-secret' } })), 'SignatureDoesNotMatch');
+  assert.equal(
+    codeOf(await f.send({ method: 'GET', target: `/${Bucket}/open`, user: stranger })),
+    'InvalidAccessKeyId',
+  );
+  assert.equal(
+    codeOf(await f.send({ method: 'GET', target: `/${Bucket}/open`, user: { ...MAIN, secretKey: 'wrong-secret' } })),
+    'SignatureDoesNotMatch',
+  );
 });
 
 test('nothing of this was an internal error', () => {

@@ -13,8 +13,13 @@ import { MAIN } from './users.ts';
 
 function head(method: string, target: string, more: Record<string, string> = {}): string {
   const request = { method, target, headers: { host: 'a' }, payload: 'UNSIGNED-PAYLOAD', nowMs: Date.now() };
-  const headers = { ...signHeaders(request, { accessKeyId: MAIN.accessKeyId, secret: MAIN.secretKey, region: REGION }), ...more };
-  return `${method} ${target} HTTP/1.1\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
+  const headers = {
+    ...signHeaders(request, { accessKeyId: MAIN.accessKeyId, secret: MAIN.secretKey, region: REGION }),
+    ...more,
+  };
+  return `${method} ${target} HTTP/1.1\r\n${Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')}\r\n`;
 }
 
 function openSocket(f: Fixture): { readonly socket: Socket; readonly closed: Promise<string> } {
@@ -51,7 +56,8 @@ test('more requests than the limit are told to slow down', async () => {
   const f = await startFront({ limits: { requestsMax: 2 } });
   await f.send({ method: 'PUT', target: '/busy', user: MAIN });
   const waiting = [openSocket(f), openSocket(f)];
-  for (const [i, { socket }] of waiting.entries()) socket.write(`${head('PUT', `/busy/${i}`, { 'content-length': '1', expect: '100-continue' })}`);
+  for (const [i, { socket }] of waiting.entries())
+    socket.write(`${head('PUT', `/busy/${i}`, { 'content-length': '1', expect: '100-continue' })}`);
   for (const { socket } of waiting) await once(socket, 'data');
   const refused = await f.send({ method: 'GET', target: '/busy', user: MAIN });
   assert.deepEqual([refused.status, codeOf(refused), refused.headers['retry-after']], [503, 'SlowDown', '1']);
@@ -152,7 +158,16 @@ test('every request is reported once, with what it was', async () => {
   await f.send({ method: 'PUT', target: '/told/k', user: MAIN, body: 'hello' });
   await f.send({ method: 'GET', target: '/told/k', user: MAIN });
   await f.send({ method: 'GET', target: '/told/k' });
-  const told = f.events.map(({ operation, bucket, key, status, errorCode, bytesIn, bytesOut, accessKeyId }) => [operation, bucket, key, status, errorCode, bytesIn, bytesOut > 0, accessKeyId]);
+  const told = f.events.map(({ operation, bucket, key, status, errorCode, bytesIn, bytesOut, accessKeyId }) => [
+    operation,
+    bucket,
+    key,
+    status,
+    errorCode,
+    bytesIn,
+    bytesOut > 0,
+    accessKeyId,
+  ]);
   assert.deepEqual(told, [
     ['CreateBucket', 'told', '', 200, undefined, 0, false, MAIN.accessKeyId],
     ['PutObject', 'told', 'k', 200, undefined, 5, false, MAIN.accessKeyId],

@@ -98,7 +98,8 @@ function send(port: number, request: RawRequest): Promise<Reply> {
     const signer = { accessKeyId: user.accessKeyId, secret: user.secretKey, region: REGION };
     headers = signHeaders({ method, target, headers, payload, nowMs: Date.now() }, signer);
   }
-  if (body !== undefined && headers['transfer-encoding'] === undefined) headers['content-length'] ??= String(Buffer.byteLength(body));
+  if (body !== undefined && headers['transfer-encoding'] === undefined)
+    headers['content-length'] ??= String(Buffer.byteLength(body));
   return new Promise((resolve, reject) => {
     const req = http.request({ host: '127.0.0.1', port, method, path: target, headers, agent: false });
     req.on('error', reject);
@@ -106,7 +107,9 @@ function send(port: number, request: RawRequest): Promise<Reply> {
       const chunks: Buffer[] = [];
       res.on('error', reject);
       res.on('data', (chunk: Buffer) => chunks.push(chunk));
-      res.on('end', () => resolve({ status: res.statusCode ?? 0, headers: res.headers, body: Buffer.concat(chunks).toString('latin1') }));
+      res.on('end', () =>
+        resolve({ status: res.statusCode ?? 0, headers: res.headers, body: Buffer.concat(chunks).toString('latin1') }),
+      );
     });
     // A string would be joined with the head and sent as UTF-8, which breaks latin1 headers.
     req.end(typeof body === 'string' ? Buffer.from(body) : body);

@@ -39,9 +39,35 @@ function speak(pieces: readonly Buffer[]): Promise<string> {
   });
 }
 
-const method = fc.constantFrom('GET', 'PUT', 'POST', 'HEAD', 'DELETE', 'OPTIONS', 'PATCH', 'get', 'CONNECT', 'QUERY', 'TRACE', '');
+const method = fc.constantFrom(
+  'GET',
+  'PUT',
+  'POST',
+  'HEAD',
+  'DELETE',
+  'OPTIONS',
+  'PATCH',
+  'get',
+  'CONNECT',
+  'QUERY',
+  'TRACE',
+  '',
+);
 const target = fc.oneof(
-  fc.constantFrom('/', '/fuzz', '/fuzz/k', '//', '/fuzz/%00', '/fuzz/%', '*', 'http://x/fuzz', '/fuzz?uploads', '/fuzz?delete', '/fuzz/k?uploadId=x&partNumber=1', '/?X-Amz-Signature=1&X-Amz-Algorithm=2'),
+  fc.constantFrom(
+    '/',
+    '/fuzz',
+    '/fuzz/k',
+    '//',
+    '/fuzz/%00',
+    '/fuzz/%',
+    '*',
+    'http://x/fuzz',
+    '/fuzz?uploads',
+    '/fuzz?delete',
+    '/fuzz/k?uploadId=x&partNumber=1',
+    '/?X-Amz-Signature=1&X-Amz-Algorithm=2',
+  ),
   fc.webPath().map((path) => `/fuzz${path}`),
   fc.webQueryParameters().map((query) => `/fuzz/k?${query}`),
 );
@@ -73,22 +99,35 @@ const header = fc.oneof(
     'Content-MD5: x',
     'Origin: null',
   ),
-  fc.tuple(fc.string({ maxLength: 20 }), fc.string({ maxLength: 40, unit: 'binary' })).map(([name, value]) => `${name}: ${value}`),
+  fc
+    .tuple(fc.string({ maxLength: 20 }), fc.string({ maxLength: 40, unit: 'binary' }))
+    .map(([name, value]) => `${name}: ${value}`),
 );
 const body = fc.oneof(
-  fc.constantFrom('hello', '5\r\nhello\r\n0\r\n\r\n', 'ffffffffffffffff\r\n', '0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n', '--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n'),
+  fc.constantFrom(
+    'hello',
+    '5\r\nhello\r\n0\r\n\r\n',
+    'ffffffffffffffff\r\n',
+    '0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n',
+    '--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n',
+  ),
   fc.uint8Array({ maxLength: 2000 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
 );
 const request = fc
   .tuple(method, target, fc.boolean(), fc.array(header, { maxLength: 5 }), body)
-  .map(([m, t, host, headers, content]) => `${m} ${t} HTTP/1.1\r\n${host ? 'Host: a\r\n' : ''}${headers.map((line) => `${line}\r\n`).join('')}\r\n${content}`);
+  .map(
+    ([m, t, host, headers, content]) =>
+      `${m} ${t} HTTP/1.1\r\n${host ? 'Host: a\r\n' : ''}${headers.map((line) => `${line}\r\n`).join('')}\r\n${content}`,
+  );
 
 /** The bytes of some requests, cut anywhere. */
-const conversation = fc.tuple(fc.array(request, { minLength: 1, maxLength: 3 }), fc.array(fc.nat(3000), { maxLength: 4 })).map(([requests, cuts]) => {
-  const bytes = Buffer.from(requests.join(''), 'latin1');
-  const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
-  return places.slice(1).map((place, i) => bytes.subarray(places[i], place));
-});
+const conversation = fc
+  .tuple(fc.array(request, { minLength: 1, maxLength: 3 }), fc.array(fc.nat(3000), { maxLength: 4 }))
+  .map(([requests, cuts]) => {
+    const bytes = Buffer.from(requests.join(''), 'latin1');
+    const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
+    return places.slice(1).map((place, i) => bytes.subarray(places[i], place));
+  });
 
 test('nonsense on the wire is answered or closed', { timeout: 120_000 }, async () => {
   await fc.assert(
@@ -102,7 +141,18 @@ test('nonsense on the wire is answered or closed', { timeout: 120_000 }, async (
 });
 
 test('signed requests with nonsense inside are answered', { timeout: 120_000 }, async () => {
-  const sub = fc.constantFrom('', '?delete', '?cors', '?tagging', '?acl', '?uploads', '?list-type=2', '?versions', '?uploadId=0123456789abcdef0123456789abcdef', '?partNumber=1');
+  const sub = fc.constantFrom(
+    '',
+    '?delete',
+    '?cors',
+    '?tagging',
+    '?acl',
+    '?uploads',
+    '?list-type=2',
+    '?versions',
+    '?uploadId=0123456789abcdef0123456789abcdef',
+    '?partNumber=1',
+  );
   const signedBody = fc.oneof(
     body,
     fc.constantFrom(
@@ -122,13 +172,28 @@ test('signed requests with nonsense inside are answered', { timeout: 120_000 }, 
     fc.constantFrom('/fuzz', '/fuzz/other', '/', '/none/x'),
     sub,
     signedBody,
-    fc.constantFrom('UNSIGNED-PAYLOAD', 'STREAMING-UNSIGNED-PAYLOAD-TRAILER', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD', '0'.repeat(64)),
+    fc.constantFrom(
+      'UNSIGNED-PAYLOAD',
+      'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+      'STREAMING-AWS4-HMAC-SHA256-PAYLOAD',
+      '0'.repeat(64),
+    ),
     async (verb, path, query, content, payload) => {
       // The bucket and its settings are needed for the next run.
       fc.pre(!(verb === 'DELETE' && path === '/fuzz'));
       const streaming = payload.startsWith('STREAMING') ? { 'x-amz-decoded-content-length': '5' } : {};
-      const reply = await f.send({ method: verb, target: path + query, user: MAIN, body: content, payload, headers: streaming });
-      assert.ok(reply.status >= 200 && reply.status < 600 && reply.status !== 500, `${verb} ${path}${query}: ${reply.status}`);
+      const reply = await f.send({
+        method: verb,
+        target: path + query,
+        user: MAIN,
+        body: content,
+        payload,
+        headers: streaming,
+      });
+      assert.ok(
+        reply.status >= 200 && reply.status < 600 && reply.status !== 500,
+        `${verb} ${path}${query}: ${reply.status}`,
+      );
       await stillServes();
     },
   );
@@ -145,6 +210,8 @@ test('an entity bomb is refused at once', async () => {
 
 test('no request is left under way', async () => {
   await stillServes();
-  const connections = await new Promise<number>((resolve, reject) => f.front.server.getConnections((error, count) => (error ? reject(error) : resolve(count))));
+  const connections = await new Promise<number>((resolve, reject) =>
+    f.front.server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+  );
   assert.ok(connections <= 1, `${connections} connections are open`);
 });

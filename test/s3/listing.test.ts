@@ -15,9 +15,23 @@ import { ALT, MAIN } from './users.ts';
 const f = await startFront();
 const s3 = f.client(MAIN);
 const Bucket = 'listing';
-const KEYS = ['a', 'a b', 'a+b', 'a/1', 'a/2', 'a/b/3', 'b//x', 'b/', 'c%2F', 'd/1', 'd/2', 'e&<>"', 'z/ü', '\u{1f600}', '\uff5e'].sort((x, y) =>
-  Buffer.compare(Buffer.from(x), Buffer.from(y)),
-);
+const KEYS = [
+  'a',
+  'a b',
+  'a+b',
+  'a/1',
+  'a/2',
+  'a/b/3',
+  'b//x',
+  'b/',
+  'c%2F',
+  'd/1',
+  'd/2',
+  'e&<>"',
+  'z/ü',
+  '\u{1f600}',
+  '\uff5e',
+].sort((x, y) => Buffer.compare(Buffer.from(x), Buffer.from(y)));
 await s3.send(new CreateBucketCommand({ Bucket }));
 for (const Key of KEYS) await s3.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
 
@@ -34,13 +48,32 @@ function inOrder(rows: string[]): string[] {
 }
 
 test('V2 pages of every size join to the whole listing', async () => {
-  for (const [prefix, delimiter] of [['', ''], ['', '/'], ['a', '/'], ['a/', '/'], ['', 'b'], ['none', '/']] as const) {
+  for (const [prefix, delimiter] of [
+    ['', ''],
+    ['', '/'],
+    ['a', '/'],
+    ['a/', '/'],
+    ['', 'b'],
+    ['none', '/'],
+  ] as const) {
     for (const MaxKeys of [1, 2, 5, 1000]) {
       const rows: string[] = [];
       let ContinuationToken: string | undefined;
       do {
-        const page = await s3.send(new ListObjectsV2Command({ Bucket, Prefix: prefix, Delimiter: delimiter, MaxKeys, ContinuationToken, EncodingType: 'url' }));
-        const names = [...(page.Contents ?? []).map(({ Key }) => Key), ...(page.CommonPrefixes ?? []).map((one) => one.Prefix)].map((name) => decodeURIComponent(name ?? ''));
+        const page = await s3.send(
+          new ListObjectsV2Command({
+            Bucket,
+            Prefix: prefix,
+            Delimiter: delimiter,
+            MaxKeys,
+            ContinuationToken,
+            EncodingType: 'url',
+          }),
+        );
+        const names = [
+          ...(page.Contents ?? []).map(({ Key }) => Key),
+          ...(page.CommonPrefixes ?? []).map((one) => one.Prefix),
+        ].map((name) => decodeURIComponent(name ?? ''));
         assert.ok(names.length <= MaxKeys);
         assert.equal(page.KeyCount, names.length);
         rows.push(...inOrder(names));
@@ -59,7 +92,10 @@ test('V1 pages and version pages join to the whole listing too', async () => {
       let Marker: string | undefined;
       for (let more = true; more; ) {
         const page = await s3.send(new ListObjectsCommand({ Bucket, Delimiter: delimiter, MaxKeys, Marker }));
-        const names = inOrder([...(page.Contents ?? []).map(({ Key }) => Key ?? ''), ...(page.CommonPrefixes ?? []).map(({ Prefix }) => Prefix ?? '')]);
+        const names = inOrder([
+          ...(page.Contents ?? []).map(({ Key }) => Key ?? ''),
+          ...(page.CommonPrefixes ?? []).map(({ Prefix }) => Prefix ?? ''),
+        ]);
         v1.push(...names);
         more = page.IsTruncated === true;
         Marker = page.NextMarker ?? names.at(-1);
@@ -70,9 +106,17 @@ test('V1 pages and version pages join to the whole listing too', async () => {
       let KeyMarker: string | undefined;
       let VersionIdMarker: string | undefined;
       for (let more = true; more; ) {
-        const page = await s3.send(new ListObjectVersionsCommand({ Bucket, Delimiter: delimiter, MaxKeys, KeyMarker, VersionIdMarker }));
-        for (const version of page.Versions ?? []) assert.deepEqual([version.VersionId, version.IsLatest], ['null', true]);
-        versions.push(...inOrder([...(page.Versions ?? []).map(({ Key }) => Key ?? ''), ...(page.CommonPrefixes ?? []).map(({ Prefix }) => Prefix ?? '')]));
+        const page = await s3.send(
+          new ListObjectVersionsCommand({ Bucket, Delimiter: delimiter, MaxKeys, KeyMarker, VersionIdMarker }),
+        );
+        for (const version of page.Versions ?? [])
+          assert.deepEqual([version.VersionId, version.IsLatest], ['null', true]);
+        versions.push(
+          ...inOrder([
+            ...(page.Versions ?? []).map(({ Key }) => Key ?? ''),
+            ...(page.CommonPrefixes ?? []).map(({ Prefix }) => Prefix ?? ''),
+          ]),
+        );
         more = page.IsTruncated === true;
         KeyMarker = page.NextKeyMarker;
         VersionIdMarker = page.NextVersionIdMarker;
@@ -92,8 +136,19 @@ test('start-after, owners on request, and a page of none', async () => {
 });
 
 test('wrong parameters are refused', async () => {
-  for (const query of ['max-keys=-1', 'max-keys=a', 'list-type=2&continuation-token=bad!', 'list-type=3', 'encoding-type=x', 'versions&version-id-marker=null']) {
-    assert.equal(codeOf(await f.send({ method: 'GET', target: `/${Bucket}?${query}`, user: MAIN })), 'InvalidArgument', query);
+  for (const query of [
+    'max-keys=-1',
+    'max-keys=a',
+    'list-type=2&continuation-token=bad!',
+    'list-type=3',
+    'encoding-type=x',
+    'versions&version-id-marker=null',
+  ]) {
+    assert.equal(
+      codeOf(await f.send({ method: 'GET', target: `/${Bucket}?${query}`, user: MAIN })),
+      'InvalidArgument',
+      query,
+    );
   }
 });
 
@@ -116,7 +171,10 @@ test('buckets of the requester, in pages', async () => {
     ContinuationToken = page.ContinuationToken;
   } while (ContinuationToken !== undefined);
   assert.deepEqual(names, ['page-a', 'page-b', 'page-c']);
-  assert.deepEqual((await s3.send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name), [Bucket]);
+  assert.deepEqual(
+    (await s3.send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name),
+    [Bucket],
+  );
 });
 
 test('nothing of this was an internal error', () => {

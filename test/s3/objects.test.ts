@@ -23,8 +23,13 @@ const s3 = f.client(MAIN);
 const Bucket = 'objects';
 await s3.send(new CreateBucketCommand({ Bucket }));
 
-async function put(Key: string, Body: PutObjectCommandInput['Body'], more: Partial<PutObjectCommandInput> = {}) {
-  return s3.send(new PutObjectCommand({ Bucket, Key, Body, ...more }));
+async function put(
+  Key: string,
+  Body: NonNullable<PutObjectCommandInput['Body']>,
+  more: Partial<PutObjectCommandInput> = {},
+) {
+  const input: PutObjectCommandInput = { Bucket, Key, Body, ...more };
+  return s3.send(new PutObjectCommand(input));
 }
 
 async function read(Key: string): Promise<Buffer> {
@@ -75,13 +80,20 @@ test('what was said about an object is said again', async () => {
   };
   await put('said', 'x', said);
   const got = await s3.send(new GetObjectCommand({ Bucket, Key: 'said' }));
-  for (const name of ['CacheControl', 'ContentDisposition', 'ContentLanguage', 'ContentType'] as const) assert.equal(got[name], said[name]);
+  for (const name of ['CacheControl', 'ContentDisposition', 'ContentLanguage', 'ContentType'] as const)
+    assert.equal(got[name], said[name]);
   assert.deepEqual(got.Metadata, said.Metadata);
 });
 
 test('user metadata keeps bytes beyond ASCII', async () => {
   const value = Buffer.from('müde').toString('latin1');
-  await f.send({ method: 'PUT', target: `/${Bucket}/latin`, user: MAIN, body: 'x', headers: { 'x-amz-meta-word': value } });
+  await f.send({
+    method: 'PUT',
+    target: `/${Bucket}/latin`,
+    user: MAIN,
+    body: 'x',
+    headers: { 'x-amz-meta-word': value },
+  });
   const got = await f.send({ method: 'GET', target: `/${Bucket}/latin`, user: MAIN });
   assert.equal(got.headers['x-amz-meta-word'], value);
 });
@@ -119,7 +131,14 @@ test('a wrong digest of any kind refuses the body, small or streamed', async () 
       ['XAmzContentSHA256Mismatch', {}, sha],
     ] as const;
     for (const [code, headers, payload] of cases) {
-      const reply = await f.send({ method: 'PUT', target: `/${Bucket}/refused`, user: MAIN, body, headers, ...(payload !== undefined && { payload }) });
+      const reply = await f.send({
+        method: 'PUT',
+        target: `/${Bucket}/refused`,
+        user: MAIN,
+        body,
+        headers,
+        ...(payload !== undefined && { payload }),
+      });
       assert.equal(codeOf(reply), code);
     }
   }
@@ -129,8 +148,18 @@ test('a wrong digest of any kind refuses the body, small or streamed', async () 
 test('trailers are verified', async () => {
   const crc = 'DUoRhQ=='; // CRC-32 of "hello world"
   const body = (value: string) => `b\r\nhello world\r\n0\r\nx-amz-checksum-crc32:${value}\r\n\r\n`;
-  const headers = { 'x-amz-decoded-content-length': '11', 'x-amz-trailer': 'x-amz-checksum-crc32', 'content-encoding': 'aws-chunked' };
-  const request = { method: 'PUT', target: `/${Bucket}/trailed`, user: MAIN, headers, payload: 'STREAMING-UNSIGNED-PAYLOAD-TRAILER' };
+  const headers = {
+    'x-amz-decoded-content-length': '11',
+    'x-amz-trailer': 'x-amz-checksum-crc32',
+    'content-encoding': 'aws-chunked',
+  };
+  const request = {
+    method: 'PUT',
+    target: `/${Bucket}/trailed`,
+    user: MAIN,
+    headers,
+    payload: 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
+  };
   assert.equal((await f.send({ ...request, body: body(crc) })).status, 200);
   assert.equal((await read('trailed')).toString(), 'hello world');
   assert.equal((await s3.send(new HeadObjectCommand({ Bucket, Key: 'trailed' }))).ContentEncoding, undefined);
@@ -167,13 +196,23 @@ test('ranges: first, middle, suffix, beyond the end, ignored and unsatisfiable',
   assert.equal(codeOf(unsatisfiable), 'InvalidRange');
   assert.equal((await get('bytes=0-9', { 'if-range': '"other"' })).status, 200);
   assert.equal((await get('bytes=0-9', { 'if-range': md5(bytes) })).status, 206);
-  const head = await f.send({ method: 'HEAD', target: `/${Bucket}/ranged`, user: MAIN, headers: { range: 'bytes=10-19' } });
+  const head = await f.send({
+    method: 'HEAD',
+    target: `/${Bucket}/ranged`,
+    user: MAIN,
+    headers: { range: 'bytes=10-19' },
+  });
   assert.deepEqual([head.status, head.headers['content-length']], [206, '10']);
 });
 
 test('a range of an object has no checksum, since it would be another one', async () => {
   await put('ranged', 'hello world', { ChecksumAlgorithm: 'CRC32' });
-  const got = await f.send({ method: 'GET', target: `/${Bucket}/ranged`, user: MAIN, headers: { range: 'bytes=0-4', 'x-amz-checksum-mode': 'ENABLED' } });
+  const got = await f.send({
+    method: 'GET',
+    target: `/${Bucket}/ranged`,
+    user: MAIN,
+    headers: { range: 'bytes=0-4', 'x-amz-checksum-mode': 'ENABLED' },
+  });
   assert.equal(got.headers['x-amz-checksum-crc32'], undefined);
 });
 
@@ -183,7 +222,8 @@ test('conditions of reads', async () => {
   const past = new Date(Date.now() - 86_400_000).toUTCString();
   const future = new Date(Date.now() + 86_400_000).toUTCString();
   for (const method of ['GET', 'HEAD']) {
-    const status = async (headers: Record<string, string>) => (await f.send({ method, target: `/${Bucket}/conditional`, user: MAIN, headers })).status;
+    const status = async (headers: Record<string, string>) =>
+      (await f.send({ method, target: `/${Bucket}/conditional`, user: MAIN, headers })).status;
     assert.equal(await status({ 'if-match': etag }), 200);
     assert.equal(await status({ 'if-match': '"a", "b"' }), 412);
     assert.equal(await status({ 'if-none-match': etag }), 304);
@@ -195,7 +235,12 @@ test('conditions of reads', async () => {
     assert.equal(await status({ 'if-unmodified-since': past, 'if-match': etag }), 200);
     assert.equal(await status({ 'if-modified-since': 'no date' }), 200);
   }
-  const notModified = await f.send({ method: 'GET', target: `/${Bucket}/conditional`, user: MAIN, headers: { 'if-none-match': etag } });
+  const notModified = await f.send({
+    method: 'GET',
+    target: `/${Bucket}/conditional`,
+    user: MAIN,
+    headers: { 'if-none-match': etag },
+  });
   assert.equal(notModified.body, '');
   assert.equal(notModified.headers.etag, etag);
 });
@@ -212,38 +257,75 @@ test('conditions of writes', async () => {
 });
 
 test('of many writers with If-None-Match one wins', async () => {
-  const results = await Promise.allSettled(Array.from({ length: 20 }, (_, i) => put('raced', String(i), { IfNoneMatch: '*' })));
+  const results = await Promise.allSettled(
+    Array.from({ length: 20 }, (_, i) => put('raced', String(i), { IfNoneMatch: '*' })),
+  );
   assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1);
 });
 
 test('copies: with and without metadata, onto itself, under conditions', async () => {
   const Key = 'a b+c/ü?.jpg';
-  const source = await put(Key, 'copied', { Metadata: { kind: 'source' }, ContentType: 'image/png', Tagging: 'a=1', ChecksumAlgorithm: 'SHA256' });
+  const source = await put(Key, 'copied', {
+    Metadata: { kind: 'source' },
+    ContentType: 'image/png',
+    Tagging: 'a=1',
+    ChecksumAlgorithm: 'SHA256',
+  });
   const CopySource = `/${Bucket}/${encodeURIComponent(Key)}`;
-  const copied = await s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${CopySource}?versionId=null` }));
+  const copied = await s3.send(
+    new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${CopySource}?versionId=null` }),
+  );
   assert.equal(copied.CopyObjectResult?.ETag, source.ETag);
   assert.equal(copied.CopyObjectResult?.ChecksumSHA256, source.ChecksumSHA256);
   const head = await s3.send(new HeadObjectCommand({ Bucket, Key: 'copy' }));
   assert.deepEqual([head.Metadata, head.ContentType, head.TagCount], [{ kind: 'source' }, 'image/png', 1]);
 
-  await s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource, MetadataDirective: 'REPLACE', Metadata: { kind: 'new' }, TaggingDirective: 'REPLACE' }));
+  await s3.send(
+    new CopyObjectCommand({
+      Bucket,
+      Key: 'copy',
+      CopySource,
+      MetadataDirective: 'REPLACE',
+      Metadata: { kind: 'new' },
+      TaggingDirective: 'REPLACE',
+    }),
+  );
   const replaced = await s3.send(new HeadObjectCommand({ Bucket, Key: 'copy' }));
-  assert.deepEqual([replaced.Metadata, replaced.ContentType, replaced.TagCount], [{ kind: 'new' }, 'binary/octet-stream', undefined]);
+  assert.deepEqual(
+    [replaced.Metadata, replaced.ContentType, replaced.TagCount],
+    [{ kind: 'new' }, 'binary/octet-stream', undefined],
+  );
 
   await assert.rejects(s3.send(new CopyObjectCommand({ Bucket, Key, CopySource })), { name: 'InvalidRequest' });
-  await s3.send(new CopyObjectCommand({ Bucket, Key, CopySource, MetadataDirective: 'REPLACE', Metadata: { kind: 'self' } }));
+  await s3.send(
+    new CopyObjectCommand({ Bucket, Key, CopySource, MetadataDirective: 'REPLACE', Metadata: { kind: 'self' } }),
+  );
   assert.deepEqual((await s3.send(new HeadObjectCommand({ Bucket, Key }))).Metadata, { kind: 'self' });
 
-  await assert.rejects(s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource, CopySourceIfMatch: '"other"' })), { name: 'PreconditionFailed' });
-  await assert.rejects(s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource, CopySourceIfNoneMatch: source.ETag })), { name: 'PreconditionFailed' });
-  await assert.rejects(s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${Bucket}/absent` })), { name: 'NoSuchKey' });
-  await assert.rejects(s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${Bucket}/x?versionId=1` })), { name: 'NotImplemented' });
-  await assert.rejects(f.client(ALT).send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource })), { name: 'AccessDenied' });
+  await assert.rejects(
+    s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource, CopySourceIfMatch: '"other"' })),
+    { name: 'PreconditionFailed' },
+  );
+  await assert.rejects(
+    s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource, CopySourceIfNoneMatch: source.ETag })),
+    { name: 'PreconditionFailed' },
+  );
+  await assert.rejects(s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${Bucket}/absent` })), {
+    name: 'NoSuchKey',
+  });
+  await assert.rejects(s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${Bucket}/x?versionId=1` })), {
+    name: 'NotImplemented',
+  });
+  await assert.rejects(f.client(ALT).send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource })), {
+    name: 'AccessDenied',
+  });
 });
 
 test('a copy with another checksum is read and summed', async () => {
   await put('plain', 'hello world');
-  const { CopyObjectResult } = await s3.send(new CopyObjectCommand({ Bucket, Key: 'resummed', CopySource: `${Bucket}/plain`, ChecksumAlgorithm: 'SHA1' }));
+  const { CopyObjectResult } = await s3.send(
+    new CopyObjectCommand({ Bucket, Key: 'resummed', CopySource: `${Bucket}/plain`, ChecksumAlgorithm: 'SHA1' }),
+  );
   assert.equal(CopyObjectResult?.ChecksumSHA1, createHash('sha1').update('hello world').digest('base64'));
 });
 
@@ -253,10 +335,22 @@ test('deletes: one, none, many, quiet and with a wrong ETag', async () => {
   await s3.send(new DeleteObjectCommand({ Bucket, Key: 'd1' }));
   await s3.send(new DeleteObjectCommand({ Bucket, Key: 'never-there' }));
   await put('d1', '1');
-  const Objects = [{ Key: 'd1' }, { Key: 'never-there' }, { Key: 'd2', ETag: '"other"' }, { Key: 'd3', VersionId: 'v1' }, { Key: 'x'.repeat(1025) }];
+  const Objects = [
+    { Key: 'd1' },
+    { Key: 'never-there' },
+    { Key: 'd2', ETag: '"other"' },
+    { Key: 'd3', VersionId: 'v1' },
+    { Key: 'x'.repeat(1025) },
+  ];
   const result = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }));
-  assert.deepEqual(result.Deleted?.map(({ Key }) => Key), ['d1', 'never-there']);
-  assert.deepEqual(result.Errors?.map(({ Code }) => Code), ['PreconditionFailed', 'NotImplemented', 'KeyTooLongError']);
+  assert.deepEqual(
+    result.Deleted?.map(({ Key }) => Key),
+    ['d1', 'never-there'],
+  );
+  assert.deepEqual(
+    result.Errors?.map(({ Code }) => Code),
+    ['PreconditionFailed', 'NotImplemented', 'KeyTooLongError'],
+  );
   const quiet = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: 'd2' }], Quiet: true } }));
   assert.equal(quiet.Deleted, undefined);
   await assert.rejects(read('d2'), { name: 'NoSuchKey' });
@@ -264,8 +358,17 @@ test('deletes: one, none, many, quiet and with a wrong ETag', async () => {
 
 test('attributes of an object', async () => {
   await put('attributed', 'hello', { ChecksumAlgorithm: 'CRC32' });
-  const got = await s3.send(new GetObjectAttributesCommand({ Bucket, Key: 'attributed', ObjectAttributes: ['ETag', 'ObjectSize', 'Checksum', 'StorageClass', 'ObjectParts'] }));
-  assert.deepEqual([got.ETag, got.ObjectSize, got.StorageClass, got.ObjectParts], [md5(Buffer.from('hello')).slice(1, -1), 5, 'STANDARD', undefined]);
+  const got = await s3.send(
+    new GetObjectAttributesCommand({
+      Bucket,
+      Key: 'attributed',
+      ObjectAttributes: ['ETag', 'ObjectSize', 'Checksum', 'StorageClass', 'ObjectParts'],
+    }),
+  );
+  assert.deepEqual(
+    [got.ETag, got.ObjectSize, got.StorageClass, got.ObjectParts],
+    [md5(Buffer.from('hello')).slice(1, -1), 5, 'STANDARD', undefined],
+  );
   assert.ok(got.Checksum?.ChecksumCRC32);
 });
 
@@ -274,12 +377,23 @@ test('presigned URLs read, write and override headers, until they expire', async
   const presigner = f.client(MAIN, { requestChecksumCalculation: 'WHEN_REQUIRED' });
   const putUrl = await getSignedUrl(presigner, new PutObjectCommand({ Bucket, Key: 'signed away' }), { expiresIn: 60 });
   assert.equal((await fetch(putUrl, { method: 'PUT', body: 'presigned' })).status, 200);
-  const getUrl = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'signed away', ResponseContentType: 'text/x', ResponseContentDisposition: 'inline; filename="ü"' }));
+  const getUrl = await getSignedUrl(
+    s3,
+    new GetObjectCommand({
+      Bucket,
+      Key: 'signed away',
+      ResponseContentType: 'text/x',
+      ResponseContentDisposition: 'inline; filename="ü"',
+    }),
+  );
   const got = await fetch(getUrl);
   assert.equal(await got.text(), 'presigned');
   assert.equal(got.headers.get('content-type'), 'text/x');
   assert.equal((await fetch(`${getUrl}0`)).status, 403);
-  const expired = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'signed away' }), { expiresIn: 60, signingDate: new Date(Date.now() - 120_000) });
+  const expired = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'signed away' }), {
+    expiresIn: 60,
+    signingDate: new Date(Date.now() - 120_000),
+  });
   assert.equal((await fetch(expired)).status, 403);
 });
 
@@ -287,7 +401,11 @@ test('overrides are for signed requests only, and cannot split an answer', async
   await put('open', 'x', { ACL: 'public-read' });
   const anonymous = await f.send({ method: 'GET', target: `/${Bucket}/open?response-content-type=text/html` });
   assert.equal(codeOf(anonymous), 'InvalidRequest');
-  const split = await f.send({ method: 'GET', target: `/${Bucket}/open?response-content-type=a%0D%0AEvil:1`, user: MAIN });
+  const split = await f.send({
+    method: 'GET',
+    target: `/${Bucket}/open?response-content-type=a%0D%0AEvil:1`,
+    user: MAIN,
+  });
   assert.equal(codeOf(split), 'InvalidArgument');
 });
 

@@ -30,8 +30,14 @@ for (const [name, head] of [
   ['a Host with a path', 'GET / HTTP/1.1\r\nHost: a/b\r\nConnection: close\r\n\r\n'],
   ['no Host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n'],
   ['HTTP/2.0 in the request line', 'GET / HTTP/2.0\r\nHost: a\r\nConnection: close\r\n\r\n'],
-  ['a length and chunks', 'PUT /edges/k HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n'],
-  ['two lengths', 'PUT /edges/k HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\nConnection: close\r\n\r\nabc'],
+  [
+    'a length and chunks',
+    'PUT /edges/k HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n',
+  ],
+  [
+    'two lengths',
+    'PUT /edges/k HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\nConnection: close\r\n\r\nabc',
+  ],
   ['a negative length', 'PUT /edges/k HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\nConnection: close\r\n\r\n'],
   ['an absolute target', 'GET http://a/edges HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'],
   ['the target *', 'GET * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'],
@@ -49,7 +55,9 @@ test('HTTP/0.9 gets no object', async () => {
 });
 
 test('gzip as transfer encoding is not implemented', async () => {
-  const text = await f.raw('PUT /edges/k HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n0\r\n\r\n');
+  const text = await f.raw(
+    'PUT /edges/k HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n0\r\n\r\n',
+  );
   assert.equal(statusOf(text), 501);
 });
 
@@ -67,7 +75,21 @@ test('a head that is too large is 431', async () => {
 });
 
 test('keys keep slashes, dots and escapes as they are', async () => {
-  for (const key of ['a//b', './a', '../a', 'a/../b', 'a/', '/a', 'a%2Fb', 'a+b c', 'ü/日本', '%', '?', '#', 'x'.repeat(1024)]) {
+  for (const key of [
+    'a//b',
+    './a',
+    '../a',
+    'a/../b',
+    'a/',
+    '/a',
+    'a%2Fb',
+    'a+b c',
+    'ü/日本',
+    '%',
+    '?',
+    '#',
+    'x'.repeat(1024),
+  ]) {
     const target = `/edges/${encodeURIComponent(key)}`;
     assert.equal((await f.send({ method: 'PUT', target, user: MAIN, body: key })).status, 200, key);
     const got = await f.send({ method: 'GET', target, user: MAIN });
@@ -84,7 +106,10 @@ test('a content type of any form is kept, and none is none', async () => {
     assert.equal((await f.send({ method: 'HEAD', target: '/edges/type', user: MAIN })).headers['content-type'], type);
   }
   await f.send({ method: 'PUT', target: '/edges/type', user: MAIN, body: 'x' });
-  assert.equal((await f.send({ method: 'HEAD', target: '/edges/type', user: MAIN })).headers['content-type'], 'binary/octet-stream');
+  assert.equal(
+    (await f.send({ method: 'HEAD', target: '/edges/type', user: MAIN })).headers['content-type'],
+    'binary/octet-stream',
+  );
 });
 
 test('errors to HEAD have no body, and the connection lives on', async () => {
@@ -93,9 +118,13 @@ test('errors to HEAD have no body, and the connection lives on', async () => {
       { method, target: '/edges/absent', headers: { host: 'a' }, payload: 'UNSIGNED-PAYLOAD', nowMs: Date.now() },
       { accessKeyId: MAIN.accessKeyId, secret: MAIN.secretKey, region: REGION },
     );
-    return Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    return Object.entries(headers)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('');
   };
-  const text = await f.raw(`HEAD /edges/absent HTTP/1.1\r\n${signed('HEAD')}\r\nGET /edges/absent HTTP/1.1\r\n${signed('GET')}Connection: close\r\n\r\n`);
+  const text = await f.raw(
+    `HEAD /edges/absent HTTP/1.1\r\n${signed('HEAD')}\r\nGET /edges/absent HTTP/1.1\r\n${signed('GET')}Connection: close\r\n\r\n`,
+  );
   const answers = text.split('HTTP/1.1 ').slice(1);
   assert.equal(answers.length, 2);
   assert.ok(answers[0]?.startsWith('404') && answers[0].endsWith('\r\n\r\n'));
@@ -129,8 +158,12 @@ test('100 Continue is said only after the request was accepted', async () => {
     { method: 'PUT', target: '/edges/k', headers: { host: 'a' }, payload: 'UNSIGNED-PAYLOAD', nowMs: Date.now() },
     { accessKeyId: MAIN.accessKeyId, secret: MAIN.secretKey, region: REGION },
   );
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  const accepted = await f.raw(`PUT /edges/k HTTP/1.1\r\n${head}Content-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\nabc`);
+  const head = Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+  const accepted = await f.raw(
+    `PUT /edges/k HTTP/1.1\r\n${head}Content-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\nabc`,
+  );
   assert.match(accepted, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200/);
 });
 
@@ -152,7 +185,9 @@ test('an upload that is cut leaves nothing', async () => {
     { method: 'PUT', target: '/edges/cut', headers: { host: 'a' }, payload: 'UNSIGNED-PAYLOAD', nowMs: Date.now() },
     { accessKeyId: MAIN.accessKeyId, secret: MAIN.secretKey, region: REGION },
   );
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  const head = Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
   for (const length of [1000, 4 * 1024 * 1024]) {
     const before = f.events.length;
     const socket = connect(f.port, '127.0.0.1');

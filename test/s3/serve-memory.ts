@@ -14,7 +14,8 @@ import { ALT, credentialsOf, MAIN } from './users.ts';
 
 const args = process.argv.slice(2);
 const tlsAt = args.indexOf('--tls');
-const tls = tlsAt < 0 ? undefined : { key: readFileSync(args[tlsAt + 1] ?? ''), cert: readFileSync(args[tlsAt + 2] ?? '') };
+const tls =
+  tlsAt < 0 ? undefined : { key: readFileSync(args[tlsAt + 1] ?? ''), cert: readFileSync(args[tlsAt + 2] ?? '') };
 const port = /^\d+$/.test(args[0] ?? '') ? Number(args[0]) : 0;
 const log = (facts: Readonly<Record<string, unknown>>, message: string) => console.error(message, facts);
 

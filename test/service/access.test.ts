@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BucketName } from '../../src/base/names.ts';
 import type { BucketInfo, CannedAcl } from '../../src/base/object-store.ts';
-import { type BucketAction, mayReadObject, mayUseBucket, requireBucketAction, requireCredential } from '../../src/service/access.ts';
+import {
+  type BucketAction,
+  mayReadObject,
+  mayUseBucket,
+  requireBucketAction,
+  requireCredential,
+} from '../../src/service/access.ts';
 import { ALT, MAIN, ROOT } from '../s3/users.ts';
 
 const ACLS: readonly CannedAcl[] = ['private', 'public-read', 'public-read-write', 'authenticated-read'];
@@ -29,7 +35,8 @@ test('others get of a bucket what its ACL gives, and never its settings', () => 
     'authenticated-read': { other: 'list', nobody: '' },
   };
   for (const acl of ACLS) {
-    const may = (credential: typeof ALT | undefined) => ACTIONS.filter((action) => mayUseBucket(credential, bucket(acl), action)).join(' ');
+    const may = (credential: typeof ALT | undefined) =>
+      ACTIONS.filter((action) => mayUseBucket(credential, bucket(acl), action)).join(' ');
     assert.equal(may(ALT), given[acl].other, acl);
     assert.equal(may(undefined), given[acl].nobody, acl);
   }
@@ -38,7 +45,10 @@ test('others get of a bucket what its ACL gives, and never its settings', () => 
 test('an object is read by its own ACL, not by that of its bucket', () => {
   for (const acl of ACLS) {
     assert.equal(mayReadObject(ALT, bucket(acl), undefined), false);
-    assert.equal(mayReadObject(undefined, bucket('private'), acl), acl === 'public-read' || acl === 'public-read-write');
+    assert.equal(
+      mayReadObject(undefined, bucket('private'), acl),
+      acl === 'public-read' || acl === 'public-read-write',
+    );
     assert.equal(mayReadObject(ALT, bucket('private'), acl), acl !== 'private');
   }
 });

@@ -10,7 +10,9 @@ const ALL_USERS = 'http://acs.amazonaws.com/groups/global/AllUsers';
 const AUTHENTICATED_USERS = 'http://acs.amazonaws.com/groups/global/AuthenticatedUsers';
 
 /** What a canned ACL grants beside FULL_CONTROL for the owner. */
-const GROUP_GRANTS: Readonly<Record<CannedAcl, readonly { readonly grantee: { readonly uri: string }; readonly permission: string }[]>> = {
+const GROUP_GRANTS: Readonly<
+  Record<CannedAcl, readonly { readonly grantee: { readonly uri: string }; readonly permission: string }[]>
+> = {
   private: [],
   'public-read': [{ grantee: { uri: ALL_USERS }, permission: 'READ' }],
   'public-read-write': [
@@ -39,7 +41,9 @@ export function cannedOf(grants: readonly AclGrant[], ownerId: string): CannedAc
   }
   if (!ownerHasAll) throw notCanned();
   for (const [acl, given] of Object.entries(GROUP_GRANTS)) {
-    const same = given.length === wanted.size && given.every(({ grantee, permission }) => wanted.has(`${grantee.uri} ${permission}`));
+    const same =
+      given.length === wanted.size &&
+      given.every(({ grantee, permission }) => wanted.has(`${grantee.uri} ${permission}`));
     if (same) return acl as CannedAcl;
   }
   throw notCanned();

@@ -14,8 +14,8 @@ import { noSuchKey } from './get-object.ts';
 import { ownerOf } from './owner.ts';
 import { parseCannedAcl } from './put-attributes.ts';
 import { type Answer, empty, xml } from './reply.ts';
-import { rewriteAttributes } from './rewrite-attributes.ts';
 import type { Exchange } from './request.ts';
+import { rewriteAttributes } from './rewrite-attributes.ts';
 
 export async function getBucketAcl(x: Exchange): Promise<Answer> {
   const { bucket } = x;
@@ -62,7 +62,8 @@ async function askedAcl(x: Exchange, bucket: BucketInfo): Promise<CannedAcl> {
     throw new GatewayError('MissingRequestBodyError', 'Send x-amz-acl or an AccessControlPolicy document.');
   }
   const body = await readDocument(x, LIMITS.xmlSmallBytesMax);
-  if (canned !== undefined) throw new GatewayError('UnexpectedContent', 'Send x-amz-acl or an AccessControlPolicy document, not both.');
+  if (canned !== undefined)
+    throw new GatewayError('UnexpectedContent', 'Send x-amz-acl or an AccessControlPolicy document, not both.');
   const { ownerId, grants } = parseAccessControlPolicy(body);
   if (ownerId !== bucket.ownerId) throw new GatewayError('AccessDenied', 'An ACL cannot change the owner.');
   return cannedOf(grants, bucket.ownerId);

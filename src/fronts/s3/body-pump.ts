@@ -50,13 +50,13 @@ class BodyPump {
     x.activeBody = this;
     req.on('data', (chunk: Buffer) => this.#data(chunk));
     req.on('end', () => this.#end());
-    req.on('error', (error) => this.stop(cutOff(error)));
-    req.on('close', () => this.stop(cutOff(undefined)));
+    req.on('error', (error) => this.#cut(error));
+    req.on('close', () => this.#cut(undefined));
     if (req.expectsContinue === true) {
       req.expectsContinue = false;
       x.res.writeContinue();
     }
-    if (req.destroyed) this.stop(cutOff(undefined));
+    if (req.destroyed) this.#cut(undefined);
   }
 
   pause(): void {
@@ -78,6 +78,11 @@ class BodyPump {
     req.removeAllListeners('data');
     if (!req.complete) req.pause();
     if (error !== undefined) this.#sink.fail(error);
+  }
+
+  #cut(cause: unknown): void {
+    if (!this.#done)
+      this.stop(new GatewayError('IncompleteBody', 'The connection ended before the body did.', { cause }));
   }
 
   readonly #emit = (data: Buffer): void => {
@@ -116,13 +121,14 @@ class BodyPump {
     const wasPaused = this.#pausedSince;
     this.#pausedSince = this.#x.req.isPaused();
     if (!wasPaused && moved < LIMITS.bodyWindowBytesMin) {
-      this.stop(new GatewayError('RequestTimeout', `The body came to a stall: ${moved} bytes in ${LIMITS.bodyWindowMs / 1000} s.`));
+      this.stop(
+        new GatewayError(
+          'RequestTimeout',
+          `The body came to a stall: ${moved} bytes in ${LIMITS.bodyWindowMs / 1000} s.`,
+        ),
+      );
     }
   }
-}
-
-function cutOff(cause: unknown): GatewayError {
-  return new GatewayError('IncompleteBody', 'The connection ended before the body did.', { cause });
 }
 
 function tooLarge(bytesMax: number): GatewayError {
@@ -137,7 +143,12 @@ function tooLarge(bytesMax: number): GatewayError {
  * @param length announced bytes after the framing, at most `bytesMax`; `undefined` when unknown
  * @throws GatewayError IncompleteBody, EntityTooLarge, RequestTimeout, and what the framing refuses
  */
-export function collectBody(x: Exchange, framing: Framing, length: number | undefined, bytesMax: number): Promise<Buffer> {
+export function collectBody(
+  x: Exchange,
+  framing: Framing,
+  length: number | undefined,
+  bytesMax: number,
+): Promise<Buffer> {
   if (length !== undefined && length > bytesMax) throw tooLarge(bytesMax);
   if (!x.hasBody) return Promise.resolve(Buffer.alloc(0));
   return new Promise((resolve, reject) => {
@@ -150,7 +161,8 @@ export function collectBody(x: Exchange, framing: Framing, length: number | unde
         used += data.length;
       },
       end() {
-        if (length !== undefined && used !== length) reject(new GatewayError('IncompleteBody', `The body has ${used} bytes; ${length} were announced.`));
+        if (length !== undefined && used !== length)
+          reject(new GatewayError('IncompleteBody', `The body has ${used} bytes; ${length} were announced.`));
         else resolve(used === buffer.length ? buffer : buffer.subarray(0, used));
       },
       fail: reject,
@@ -164,7 +176,10 @@ function grow(buffer: Buffer, used: number, needed: number): Buffer {
   return larger;
 }
 
-type Waiter = { readonly resolve: (result: IteratorResult<Buffer, undefined>) => void; readonly reject: (error: unknown) => void };
+type Waiter = {
+  readonly resolve: (result: IteratorResult<Buffer, undefined>) => void;
+  readonly reject: (error: unknown) => void;
+};
 const FINISHED: IteratorResult<Buffer, undefined> = { done: true, value: undefined };
 
 /** How a body is streamed: see `collectBody`. */

@@ -58,7 +58,10 @@ function anonymousPayload(x: Exchange): Payload {
   if (literal === undefined || literal === 'UNSIGNED-PAYLOAD') return UNSIGNED;
   if (literal === UNSIGNED_TRAILER) return { kind: 'streaming-unsigned-trailer' };
   if (HEX_SHA256.test(literal)) return { kind: 'sha256', hex: literal };
-  throw new GatewayError('InvalidRequest', 'An anonymous request cannot have a signed body; x-amz-content-sha256 says that it has.');
+  throw new GatewayError(
+    'InvalidRequest',
+    'An anonymous request cannot have a signed body; x-amz-content-sha256 says that it has.',
+  );
 }
 
 /**
@@ -68,7 +71,12 @@ function anonymousPayload(x: Exchange): Payload {
  * @param wanted checksum algorithm to compute where the client declared none
  * @throws GatewayError EntityTooLarge, MissingContentLength, InvalidRequest, InvalidArgument, InvalidDigest
  */
-export function planBody(x: Exchange, bytesMax: number, wanted?: ChecksumAlgorithm, checksums: ChecksumHeaders = 'of the body'): BodyPlan {
+export function planBody(
+  x: Exchange,
+  bytesMax: number,
+  wanted?: ChecksumAlgorithm,
+  checksums: ChecksumHeaders = 'of the body',
+): BodyPlan {
   const payload = x.signed?.verified.payload ?? anonymousPayload(x);
   const streaming = payload.kind !== 'unsigned' && payload.kind !== 'sha256';
   const length = streaming ? decodedLength(x) : plainLength(x);
@@ -80,7 +88,8 @@ export function planBody(x: Exchange, bytesMax: number, wanted?: ChecksumAlgorit
   const trailerNames = trailers(x, payload);
   const trailerName = trailerNames[0];
   const md5 = x.header('content-md5');
-  const declared = checksums === 'of the object' ? undefined : declaredChecksum(Object.keys(x.req.headers), (name) => x.header(name));
+  const declared =
+    checksums === 'of the object' ? undefined : declaredChecksum(Object.keys(x.req.headers), (name) => x.header(name));
   if (checksums === 'of the body') requireOneChecksum(x, declared, trailerNames);
   return {
     framing: streaming ? framingOf(x, payload, length ?? 0, trailerNames) : undefined,
@@ -96,8 +105,13 @@ export function planBody(x: Exchange, bytesMax: number, wanted?: ChecksumAlgorit
 
 function decodedLength(x: Exchange): number {
   const text = x.header('x-amz-decoded-content-length');
-  if (text === undefined) throw new GatewayError('MissingContentLength', 'An aws-chunked body needs x-amz-decoded-content-length.');
-  if (!/^\d{1,15}$/.test(text)) throw new GatewayError('InvalidArgument', `x-amz-decoded-content-length is "${text.slice(0, 40)}"; expected a number of bytes.`);
+  if (text === undefined)
+    throw new GatewayError('MissingContentLength', 'An aws-chunked body needs x-amz-decoded-content-length.');
+  if (!/^\d{1,15}$/.test(text))
+    throw new GatewayError(
+      'InvalidArgument',
+      `x-amz-decoded-content-length is "${text.slice(0, 40)}"; expected a number of bytes.`,
+    );
   return Number(text);
 }
 
@@ -111,34 +125,57 @@ function trailers(x: Exchange, payload: Payload): string[] {
   const header = x.header('x-amz-trailer');
   const allowed = payload.kind === 'streaming-signed-trailer' || payload.kind === 'streaming-unsigned-trailer';
   if (header === undefined) return [];
-  if (!allowed) throw new GatewayError('InvalidRequest', 'x-amz-trailer announces a trailer, but x-amz-content-sha256 names a body without one.');
+  if (!allowed)
+    throw new GatewayError(
+      'InvalidRequest',
+      'x-amz-trailer announces a trailer, but x-amz-content-sha256 names a body without one.',
+    );
   return parseTrailerNames(header);
 }
 
-function requireOneChecksum(x: Exchange, declared: DeclaredChecksum | undefined, trailerNames: readonly string[]): void {
+function requireOneChecksum(
+  x: Exchange,
+  declared: DeclaredChecksum | undefined,
+  trailerNames: readonly string[],
+): void {
   if (trailerNames.length + (declared === undefined ? 0 : 1) > 1) {
-    throw new GatewayError('InvalidRequest', 'Expecting a single x-amz-checksum- header or trailer. Multiple checksum types are not allowed.');
+    throw new GatewayError(
+      'InvalidRequest',
+      'Expecting a single x-amz-checksum- header or trailer. Multiple checksum types are not allowed.',
+    );
   }
   if (declared !== undefined || trailerNames.length > 0) return;
   if (x.header('x-amz-sdk-checksum-algorithm') !== undefined && x.header('content-md5') === undefined) {
-    throw new GatewayError('InvalidRequest', 'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.');
+    throw new GatewayError(
+      'InvalidRequest',
+      'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.',
+    );
   }
 }
 
 function framingOf(x: Exchange, payload: Payload, length: number, trailerNames: readonly string[]): AwsChunkedDecoder {
   const verified = x.signed?.verified;
-  if (payload.kind === 'streaming-unsigned-trailer' || verified === undefined) return new AwsChunkedDecoder({ decodedLength: length, trailerNames });
+  if (payload.kind === 'streaming-unsigned-trailer' || verified === undefined)
+    return new AwsChunkedDecoder({ decodedLength: length, trailerNames });
   return new AwsChunkedDecoder({ decodedLength: length, trailerNames, signer: verified });
 }
 
 /** Writes refuse a body of unknown length as S3 does, when there is neither a length nor chunked transfer. */
 export function requireLength(x: Exchange): void {
-  if (x.req.headers['content-length'] === undefined && x.req.headers['transfer-encoding'] === undefined) throw new GatewayError('MissingContentLength');
+  if (x.req.headers['content-length'] === undefined && x.req.headers['transfer-encoding'] === undefined)
+    throw new GatewayError('MissingContentLength');
 }
 
-/** Small enough, and of known length: to be collected. */
-export function isSmall(plan: BodyPlan): boolean {
-  return plan.length !== undefined && plan.length <= LIMITS.bodyCollectBytesMax;
+/** Small enough, and of known length: to be collected, as long as there is room for it. Claims the room until the request ends. */
+export function mayCollect(x: Exchange, { length }: BodyPlan): boolean {
+  return length !== undefined && length <= LIMITS.bodyCollectBytesMax && claimRoom(x, length);
+}
+
+function claimRoom(x: Exchange, bytes: number): boolean {
+  if (x.front.collectedBytes + bytes > LIMITS.bodiesCollectBytesMax) return false;
+  x.front.collectedBytes += bytes;
+  x.collectedBytes += bytes;
+  return true;
 }
 
 /**
@@ -146,7 +183,10 @@ export function isSmall(plan: BodyPlan): boolean {
  *
  * @throws GatewayError BadDigest, XAmzContentSHA256Mismatch, XAmzContentChecksumMismatch, and as `collectBody`
  */
-export async function collectChecked(x: Exchange, plan: BodyPlan): Promise<{ readonly bytes: Buffer; readonly digest: BodyDigest }> {
+export async function collectChecked(
+  x: Exchange,
+  plan: BodyPlan,
+): Promise<{ readonly bytes: Buffer; readonly digest: BodyDigest }> {
   const bytes = await collectBody(x, plan.framing, plan.length, plan.bytesMax);
   const { checksums } = x.front;
   let checksum: Checksum | undefined;
@@ -159,9 +199,16 @@ export async function collectChecked(x: Exchange, plan: BodyPlan): Promise<{ rea
 }
 
 /** The body as a stream; `seal` after its last byte gives the digests or refuses. */
-export function streamChecked(x: Exchange, plan: BodyPlan): { readonly chunks: AsyncIterable<Buffer>; readonly seal: () => BodyDigest } {
+export function streamChecked(
+  x: Exchange,
+  plan: BodyPlan,
+): { readonly chunks: AsyncIterable<Buffer>; readonly seal: () => BodyDigest } {
   const hashes = new StreamHashes(plan, x.front.checksums);
-  const chunks = streamBody(x, { framing: plan.framing, bytesMax: plan.length ?? plan.bytesMax, tap: (data) => hashes.update(data) });
+  const chunks = streamBody(x, {
+    framing: plan.framing,
+    bytesMax: plan.length ?? plan.bytesMax,
+    tap: (data) => hashes.update(data),
+  });
   return { chunks, seal: () => hashes.settle() };
 }
 
@@ -198,7 +245,10 @@ function settle(plan: BodyPlan, md5: string, sha256: string | undefined, checksu
   }
   if (plan.md5 !== undefined && plan.md5.toString('hex') !== md5) {
     throw new GatewayError('BadDigest', 'The Content-MD5 you specified did not match what we received.', {
-      details: { ExpectedDigest: plan.md5.toString('base64'), CalculatedDigest: Buffer.from(md5, 'hex').toString('base64') },
+      details: {
+        ExpectedDigest: plan.md5.toString('base64'),
+        CalculatedDigest: Buffer.from(md5, 'hex').toString('base64'),
+      },
     });
   }
   if (checksum === undefined) return { md5, checksum: undefined };
@@ -222,10 +272,20 @@ function trailerChecksum(plan: BodyPlan, algorithm: ChecksumAlgorithm): Declared
 /**
  * The body of a small document, checked.
  *
- * @throws GatewayError MissingRequestBodyError, MaxMessageLengthExceeded, and as `collectChecked`
+ * @throws GatewayError MissingRequestBodyError, SlowDown, and as `collectChecked`
  */
-export async function readDocument(x: Exchange, bytesMax: number, checksums: ChecksumHeaders = 'of the body'): Promise<Buffer> {
+export async function readDocument(
+  x: Exchange,
+  bytesMax: number,
+  checksums: ChecksumHeaders = 'of the body',
+): Promise<Buffer> {
   const plan = planBody(x, bytesMax, undefined, checksums);
+  if (!claimRoom(x, plan.length ?? bytesMax)) {
+    throw new GatewayError(
+      'SlowDown',
+      'Too many documents and small objects are being received at once; try again in a moment.',
+    );
+  }
   const { bytes } = await collectChecked(x, plan);
   if (bytes.length === 0) throw new GatewayError('MissingRequestBodyError');
   return bytes;

@@ -2,8 +2,8 @@
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { BucketInfo } from '../../base/object-store.ts';
-import { parseCreateBucket } from '../../format/s3-xml-read.ts';
 import { writeBuckets } from '../../format/s3-xml-lists.ts';
+import { parseCreateBucket } from '../../format/s3-xml-read.ts';
 import { writeLocation, writeNoVersioning } from '../../format/s3-xml-write.ts';
 import { mayUseBucket, ownsBucket, requireBucketAction, requireCredential } from '../../service/access.ts';
 import { readDocument } from './body.ts';
@@ -20,7 +20,8 @@ export function listBuckets(x: Exchange): Answer {
   const token = x.param('continuation-token');
   const after = token === undefined ? '' : decodeToken(token).after;
   const region = x.param('bucket-region');
-  const wanted = (bucket: BucketInfo) => bucket.name > after && bucket.name.startsWith(prefix) && ownsBucket(credential, bucket);
+  const wanted = (bucket: BucketInfo) =>
+    bucket.name > after && bucket.name.startsWith(prefix) && ownsBucket(credential, bucket);
   const found = region !== undefined && region !== x.front.region ? [] : x.front.storage.buckets.list().filter(wanted);
   const page = found.slice(0, limit);
   const last = page.at(-1);
@@ -28,7 +29,8 @@ export function listBuckets(x: Exchange): Answer {
     writeBuckets({
       owner: { id: credential.ownerId, displayName: credential.displayName },
       buckets: page,
-      continuationToken: found.length > limit && last !== undefined ? encodeToken({ after: last.name, afterPrefix: false }) : undefined,
+      continuationToken:
+        found.length > limit && last !== undefined ? encodeToken({ after: last.name, afterPrefix: false }) : undefined,
       prefix: x.param('prefix'),
     }),
   );
@@ -46,7 +48,8 @@ export async function createBucket(x: Exchange): Promise<Answer> {
     // As in us-east-1 of S3, creating again what is one's own succeeds and changes nothing.
     const again = error instanceof GatewayError && error.code === 'BucketAlreadyOwnedByYou';
     if (!again || x.front.region !== 'us-east-1') throw error;
-    if (existing !== undefined && x.header('x-amz-acl') !== undefined) await x.front.storage.buckets.update(name, { acl });
+    if (existing !== undefined && x.header('x-amz-acl') !== undefined)
+      await x.front.storage.buckets.update(name, { acl });
   }
   return empty(200, ['Location', `/${name}`]);
 }
@@ -54,7 +57,10 @@ export async function createBucket(x: Exchange): Promise<Answer> {
 /** @throws GatewayError IllegalLocationConstraintException */
 function requireRegion(x: Exchange, constraint: string | undefined): void {
   if (constraint === undefined || constraint === '' || constraint === x.front.region) return;
-  throw new GatewayError('IllegalLocationConstraintException', `The location constraint is "${constraint.slice(0, 40)}"; this gateway is in ${x.front.region}.`);
+  throw new GatewayError(
+    'IllegalLocationConstraintException',
+    `The location constraint is "${constraint.slice(0, 40)}"; this gateway is in ${x.front.region}.`,
+  );
 }
 
 export function headBucket(x: Exchange): Answer {

@@ -3,8 +3,8 @@
  * taken with and without quotes, weak ones compare as strong ones do, as in S3.
  */
 import { GatewayError } from '../../base/errors.ts';
-import type { ObjectStore, ReadConditions, WriteConditions } from '../../base/object-store.ts';
 import type { BucketName, ObjectKey } from '../../base/names.ts';
+import type { ObjectStore, ReadConditions, WriteConditions } from '../../base/object-store.ts';
 import { parseHttpDate } from '../../format/http-date.ts';
 import type { Exchange } from './request.ts';
 
@@ -28,7 +28,8 @@ export function readConditions(x: Exchange, prefix: '' | 'x-amz-copy-source-'): 
   const ifNoneMatch = x.header(`${prefix}if-none-match`);
   const modified = x.header(`${prefix}if-modified-since`);
   const unmodified = x.header(`${prefix}if-unmodified-since`);
-  if (ifMatch === undefined && ifNoneMatch === undefined && modified === undefined && unmodified === undefined) return undefined;
+  if (ifMatch === undefined && ifNoneMatch === undefined && modified === undefined && unmodified === undefined)
+    return undefined;
   const ifModifiedSinceMs = modified === undefined ? undefined : parseHttpDate(modified, x.startedMs);
   const ifUnmodifiedSinceMs = unmodified === undefined ? undefined : parseHttpDate(unmodified, x.startedMs);
   return {
@@ -52,7 +53,10 @@ export function writeConditions(x: Exchange): AskedConditions {
   const ifMatch = x.header('if-match');
   const ifNoneMatch = x.header('if-none-match');
   if (x.header('if-modified-since') !== undefined || x.header('if-unmodified-since') !== undefined) {
-    throw new GatewayError('NotImplemented', 'Writes take If-Match and If-None-Match; conditions on dates are not implemented for them.');
+    throw new GatewayError(
+      'NotImplemented',
+      'Writes take If-Match and If-None-Match; conditions on dates are not implemented for them.',
+    );
   }
   if (ifMatch === undefined && ifNoneMatch === undefined) return NONE;
   const match = ifMatch === undefined ? undefined : singleEtag('If-Match', ifMatch);
@@ -76,7 +80,12 @@ function singleEtag(name: string, header: string): string {
  *
  * @throws GatewayError PreconditionFailed
  */
-export async function bindConditions(objects: ObjectStore, bucket: BucketName, key: ObjectKey, asked: AskedConditions): Promise<BoundConditions> {
+export async function bindConditions(
+  objects: ObjectStore,
+  bucket: BucketName,
+  key: ObjectKey,
+  asked: AskedConditions,
+): Promise<BoundConditions> {
   if (asked.ifNoneMatchEtag === undefined) return { store: asked.store, bonded: false };
   const current = await objects.head(bucket, key);
   if (current?.etag === asked.ifNoneMatchEtag) {

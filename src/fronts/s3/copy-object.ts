@@ -10,7 +10,15 @@
  */
 import { createHash } from 'node:crypto';
 import { GatewayError } from '../../base/errors.ts';
-import type { ChecksumAlgorithm, CopySource, GetOptions, ObjectAttributes, ObjectInfo, PutSource, RangeSpec } from '../../base/object-store.ts';
+import type {
+  ChecksumAlgorithm,
+  CopySource,
+  GetOptions,
+  ObjectAttributes,
+  ObjectInfo,
+  PutSource,
+  RangeSpec,
+} from '../../base/object-store.ts';
 import { parseChecksumAlgorithm } from '../../format/checksum-headers.ts';
 import { parseCopyRange } from '../../format/http-range.ts';
 import { writeCopyObject, writeCopyPart } from '../../format/s3-xml-write.ts';
@@ -53,14 +61,26 @@ export async function copyObject(x: Exchange): Promise<Answer> {
   const contentType = (info: ObjectInfo) => (metadata === 'REPLACE' ? contentTypeOf(x) : info.contentType);
   const put: PutSource =
     algorithm === undefined
-      ? shared(x, source, undefined, (info) => ({ etag: info.etag, contentType: contentType(info), attributes: attributesOf(info) }))
-      : await readThrough(x, source, undefined, algorithm, (info) => ({ contentType: contentType(info), attributes: attributesOf(info) }));
+      ? shared(x, source, undefined, (info) => ({
+          etag: info.etag,
+          contentType: contentType(info),
+          attributes: attributesOf(info),
+        }))
+      : await readThrough(x, source, undefined, algorithm, (info) => ({
+          contentType: contentType(info),
+          attributes: attributesOf(info),
+        }));
   const info = await putConditionally(x, bucket.name, key, put, asked);
   return xml(writeCopyObject({ etag: info.etag, modifiedMs: info.modifiedMs, checksum: info.attributes.checksum }));
 }
 
 /** Tags and metadata follow their directives; ACL and redirect are never copied; the checksum is of the bytes and stays. */
-function copiedAttributes(source: ObjectAttributes, own: ObjectAttributes, metadata: Directive, tagging: Directive): ObjectAttributes {
+function copiedAttributes(
+  source: ObjectAttributes,
+  own: ObjectAttributes,
+  metadata: Directive,
+  tagging: Directive,
+): ObjectAttributes {
   const said = metadata === 'REPLACE' ? own : source;
   const tags = tagging === 'REPLACE' ? own.tags : source.tags;
   return {
@@ -82,7 +102,12 @@ function wantedChecksum(x: Exchange, source: ObjectInfo): ChecksumAlgorithm | un
 }
 
 /** A copy that the store makes without reading, where it can. */
-function shared(x: Exchange, source: CopySourceRead, range: RangeSpec | undefined, seal: CopySource['seal']): CopySource {
+function shared(
+  x: Exchange,
+  source: CopySourceRead,
+  range: RangeSpec | undefined,
+  seal: CopySource['seal'],
+): CopySource {
   const conditions = readConditions(x, 'x-amz-copy-source-');
   return {
     kind: 'copy',
@@ -97,17 +122,41 @@ function shared(x: Exchange, source: CopySourceRead, range: RangeSpec | undefine
   };
 }
 
-type SealRead = (info: ObjectInfo) => { readonly contentType: string | undefined; readonly attributes: ObjectAttributes };
+type SealRead = (info: ObjectInfo) => {
+  readonly contentType: string | undefined;
+  readonly attributes: ObjectAttributes;
+};
 
 /** A copy whose bytes are hashed on the way. */
-async function readThrough(x: Exchange, source: CopySourceRead, range: RangeSpec | undefined, algorithm: ChecksumAlgorithm, seal: SealRead): Promise<PutSource> {
+async function readThrough(
+  x: Exchange,
+  source: CopySourceRead,
+  range: RangeSpec | undefined,
+  algorithm: ChecksumAlgorithm,
+  seal: SealRead,
+): Promise<PutSource> {
   const conditions = readConditions(x, 'x-amz-copy-source-');
-  const options: GetOptions = { ...(conditions !== undefined && { conditions }), ...(range !== undefined && { range }) };
+  const options: GetOptions = {
+    ...(conditions !== undefined && { conditions }),
+    ...(range !== undefined && { range }),
+  };
   const read = await x.front.storage.objects.get(source.bucket.name, source.key, options);
   if (read === undefined) throw new GatewayError('NoSuchKey', undefined, { details: { Key: source.key } });
   if ('kind' in read) throw new GatewayError('PreconditionFailed', 'The source of the copy has not changed.');
   requireSourceAccess(x, source.bucket, read.info);
-  const hashes = new StreamHashes({ framing: undefined, length: read.end - read.start, bytesMax: read.end - read.start, sha256: undefined, md5: undefined, declared: undefined, algorithm, trailerName: undefined }, x.front.checksums);
+  const hashes = new StreamHashes(
+    {
+      framing: undefined,
+      length: read.end - read.start,
+      bytesMax: read.end - read.start,
+      sha256: undefined,
+      md5: undefined,
+      declared: undefined,
+      algorithm,
+      trailerName: undefined,
+    },
+    x.front.checksums,
+  );
   const { body } = read;
   async function* chunks(): AsyncGenerator<Buffer> {
     for await (const chunk of Buffer.isBuffer(body) ? [body] : body) {
@@ -136,7 +185,9 @@ export async function uploadPartCopy(x: Exchange): Promise<Answer> {
   const upload = await findUpload(x, uploadId);
   const source = await openCopySource(x);
   if (range !== undefined && range.last >= source.info.size) {
-    throw new GatewayError('InvalidRange', 'The specified copy range is not inside the source.', { details: { ActualObjectSize: String(source.info.size) } });
+    throw new GatewayError('InvalidRange', 'The specified copy range is not inside the source.', {
+      details: { ActualObjectSize: String(source.info.size) },
+    });
   }
   const algorithm = upload.checksum?.algorithm;
   const put: PutSource =
@@ -150,5 +201,7 @@ export async function uploadPartCopy(x: Exchange): Promise<Answer> {
 /** 32 hex digits, as the ETag of the finished object is made of them. */
 function partEtag(info: ObjectInfo, range: RangeSpec | undefined): string {
   if (range === undefined && info.partCount === 0) return info.etag;
-  return createHash('md5').update(`${info.etag} ${JSON.stringify(range ?? 'whole')}`).digest('hex');
+  return createHash('md5')
+    .update(`${info.etag} ${JSON.stringify(range ?? 'whole')}`)
+    .digest('hex');
 }

@@ -22,16 +22,24 @@ const VERSION = /\?versionId=([^&]*)$/;
 export function parseCopySource(header: string): CopySourceName {
   const version = VERSION.exec(header);
   if (version !== null && version[1] !== 'null') {
-    throw new GatewayError('NotImplemented', 'x-amz-copy-source names a version; versioning is not implemented, the only version is "null".');
+    throw new GatewayError(
+      'NotImplemented',
+      'x-amz-copy-source names a version; versioning is not implemented, the only version is "null".',
+    );
   }
   const raw = version === null ? header : header.slice(0, version.index);
   const path = percentDecode(raw.startsWith('/') ? raw.slice(1) : raw);
-  if (path.startsWith('arn:')) throw new GatewayError('NotImplemented', 'x-amz-copy-source names an access point; name a bucket.');
+  if (path.startsWith('arn:'))
+    throw new GatewayError('NotImplemented', 'x-amz-copy-source names an access point; name a bucket.');
   const slash = path.indexOf('/');
   if (slash <= 0 || slash === path.length - 1) {
-    throw new GatewayError('InvalidArgument', `x-amz-copy-source is "${header.slice(0, 80)}"; expected BUCKET/KEY, percent-encoded.`, {
-      details: { ArgumentName: 'x-amz-copy-source', ArgumentValue: header.slice(0, 80) },
-    });
+    throw new GatewayError(
+      'InvalidArgument',
+      `x-amz-copy-source is "${header.slice(0, 80)}"; expected BUCKET/KEY, percent-encoded.`,
+      {
+        details: { ArgumentName: 'x-amz-copy-source', ArgumentValue: header.slice(0, 80) },
+      },
+    );
   }
   return { bucket: path.slice(0, slash), key: parseObjectKey(path.slice(slash + 1)) };
 }

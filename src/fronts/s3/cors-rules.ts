@@ -3,8 +3,9 @@
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html and https://fetch.spec.whatwg.org/#http-cors-protocol
  */
-import type { CorsRule } from '../../base/object-store.ts';
+
 import type { BucketName } from '../../base/names.ts';
+import type { CorsRule } from '../../base/object-store.ts';
 import type { Exchange } from './request.ts';
 
 export interface CorsQuestion {
@@ -36,7 +37,12 @@ export function findCorsRule(rules: readonly CorsRule[], question: CorsQuestion)
 /** The headers that a rule gives an answer. */
 export function corsRuleHeaders(rule: CorsRule, question: CorsQuestion): string[] {
   const anyOrigin = rule.origins.includes('*');
-  const headers = ['Access-Control-Allow-Origin', anyOrigin ? '*' : question.origin, 'Access-Control-Allow-Methods', rule.methods.join(', ')];
+  const headers = [
+    'Access-Control-Allow-Origin',
+    anyOrigin ? '*' : question.origin,
+    'Access-Control-Allow-Methods',
+    rule.methods.join(', '),
+  ];
   if (question.headers.length > 0) headers.push('Access-Control-Allow-Headers', question.headers.join(', '));
   if (rule.exposeHeaders.length > 0) headers.push('Access-Control-Expose-Headers', rule.exposeHeaders.join(', '));
   if (rule.maxAgeSeconds !== undefined) headers.push('Access-Control-Max-Age', String(rule.maxAgeSeconds));

@@ -12,7 +12,8 @@ import type { Exchange } from './request.ts';
 export async function getBucketCors(x: Exchange): Promise<Answer> {
   requireBucketAction(x.credential, x.bucket, 'own');
   const { cors } = x.bucket.settings;
-  if (cors === undefined || cors.length === 0) throw new GatewayError('NoSuchCORSConfiguration', undefined, { details: { BucketName: x.bucket.name } });
+  if (cors === undefined || cors.length === 0)
+    throw new GatewayError('NoSuchCORSConfiguration', undefined, { details: { BucketName: x.bucket.name } });
   return xml(writeCors(cors));
 }
 
@@ -33,7 +34,10 @@ export function preflight(x: Exchange): Answer {
   const origin = x.req.headers.origin;
   const method = x.header('access-control-request-method');
   if (origin === undefined || method === undefined) {
-    throw new GatewayError('InvalidRequest', 'Insufficient information. Origin and Access-Control-Request-Method request headers needed.');
+    throw new GatewayError(
+      'InvalidRequest',
+      'Insufficient information. Origin and Access-Control-Request-Method request headers needed.',
+    );
   }
   const wanted = x.header('access-control-request-headers') ?? '';
   const headers = wanted
@@ -42,6 +46,9 @@ export function preflight(x: Exchange): Answer {
     .filter((name) => name !== '');
   const question = { origin, method, headers };
   const rule = findCorsRule(x.bucket.settings.cors ?? [], question);
-  if (rule === undefined) throw new GatewayError('AccessDenied', 'CORSResponse: This CORS request is not allowed.', { details: { Method: method } });
+  if (rule === undefined)
+    throw new GatewayError('AccessDenied', 'CORSResponse: This CORS request is not allowed.', {
+      details: { Method: method },
+    });
   return empty(200, corsRuleHeaders(rule, question));
 }

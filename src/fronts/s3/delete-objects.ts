@@ -50,7 +50,11 @@ async function deleteEntry(x: Exchange, entry: DeleteEntry): Promise<DeleteOutco
     return { key, versionId };
   } catch (error) {
     const { code, message } = asGatewayError(error);
-    if (code === 'InternalError') x.front.log.error({ requestId: x.id, operation: x.operation, key, err: error }, 'A delete failed in a way that nobody foresaw.');
+    if (code === 'InternalError')
+      x.front.log.error(
+        { requestId: x.id, operation: x.operation, key, err: error },
+        'A delete failed in a way that nobody foresaw.',
+      );
     return { key, versionId, code, message };
   }
 }
@@ -58,7 +62,10 @@ async function deleteEntry(x: Exchange, entry: DeleteEntry): Promise<DeleteOutco
 /** @throws GatewayError NotImplemented */
 function entryConditions(entry: DeleteEntry): WriteConditions {
   if (entry.lastModifiedTime !== undefined || entry.size !== undefined) {
-    throw new GatewayError('NotImplemented', 'Deletes take the condition ETag; LastModifiedTime and Size are not implemented.');
+    throw new GatewayError(
+      'NotImplemented',
+      'Deletes take the condition ETag; LastModifiedTime and Size are not implemented.',
+    );
   }
   return entry.etag === undefined ? {} : { ifMatch: stripEtag(entry.etag) };
 }

@@ -93,8 +93,10 @@ export interface FrontState {
   /** Header pairs of every answer: who answers. */
   readonly identity: readonly string[];
   readonly limits: S3FrontLimits;
-  /** Requests under way. */
+  /** Admitted requests under way. */
   inFlight: number;
+  /** Bytes of bodies that are held whole until their request ends. */
+  collectedBytes: number;
   /** From `drain` on: every answer closes its connection. */
   draining: boolean;
 }

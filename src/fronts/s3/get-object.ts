@@ -9,12 +9,19 @@
 import { checkReadConditions, resolveRange } from '../../base/conditions.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { BucketInfo, GetOptions, NotModified, ObjectInfo, ObjectRead, RangeSpec } from '../../base/object-store.ts';
+import type {
+  BucketInfo,
+  GetOptions,
+  NotModified,
+  ObjectInfo,
+  ObjectRead,
+  RangeSpec,
+} from '../../base/object-store.ts';
 import { parseHttpDate } from '../../format/http-date.ts';
 import { formatContentRange, parseRange } from '../../format/http-range.ts';
 import { mayReadObject, mayUseBucket, ownsBucket } from '../../service/access.ts';
 import { readConditions, stripEtag } from './conditions.ts';
-import { objectHeaders, type Overrides, pushChecksum, responseOverrides } from './object-headers.ts';
+import { type Overrides, objectHeaders, pushChecksum, responseOverrides } from './object-headers.ts';
 import { type Answer, release } from './reply.ts';
 import type { Exchange } from './request.ts';
 
@@ -55,7 +62,10 @@ function partNumberParam(x: Exchange): number | undefined {
   if (text === undefined) return undefined;
   const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (number >= 1 && number <= LIMITS.partsMax) return number;
-  throw new GatewayError('InvalidArgument', `partNumber is "${text.slice(0, 20)}"; 1 to ${LIMITS.partsMax} are allowed.`);
+  throw new GatewayError(
+    'InvalidArgument',
+    `partNumber is "${text.slice(0, 20)}"; 1 to ${LIMITS.partsMax} are allowed.`,
+  );
 }
 
 export async function getObject(x: Exchange): Promise<Answer> {
@@ -93,7 +103,10 @@ async function withoutStaleRange(x: Exchange, options: GetOptions): Promise<GetO
   if (ifRange === undefined || options.range === undefined) return options;
   const info = await x.front.storage.objects.head(x.bucket.name, x.key);
   const dateMs = parseHttpDate(ifRange, x.startedMs);
-  const fresh = dateMs === undefined ? info?.etag === stripEtag(ifRange) : info !== undefined && Math.floor(info.modifiedMs / 1000) * 1000 === dateMs;
+  const fresh =
+    dateMs === undefined
+      ? info?.etag === stripEtag(ifRange)
+      : info !== undefined && Math.floor(info.modifiedMs / 1000) * 1000 === dateMs;
   if (fresh) return options;
   const { range: _stale, ...rest } = options;
   return rest;
@@ -103,7 +116,8 @@ function notModified({ info }: NotModified): Answer {
   const kept = objectHeaders(info, undefined);
   const headers: string[] = [];
   for (let i = 0; i < kept.length; i += 2) {
-    if (kept[i] !== 'Content-Type' && kept[i] !== 'Accept-Ranges') headers.push(kept[i] as string, kept[i + 1] as string);
+    if (kept[i] !== 'Content-Type' && kept[i] !== 'Accept-Ranges')
+      headers.push(kept[i] as string, kept[i + 1] as string);
   }
   return { status: 304, headers, body: undefined, length: undefined };
 }
@@ -114,7 +128,8 @@ async function readAnswer(x: Exchange, read: ObjectRead, options: GetOptions, as
   const partial = options.range !== undefined || options.partNumber !== undefined;
   if (partial && info.size > 0) headers.push('Content-Range', formatContentRange({ start, end }, info.size));
   if (asked.checksums) await pushReadChecksum(x, headers, info, options);
-  if (options.partNumber !== undefined && info.partCount > 0) headers.push('x-amz-mp-parts-count', String(info.partCount));
+  if (options.partNumber !== undefined && info.partCount > 0)
+    headers.push('x-amz-mp-parts-count', String(info.partCount));
   return { status: partial && info.size > 0 ? 206 : 200, headers, body, length: end - start };
 }
 
@@ -123,7 +138,8 @@ async function pushReadChecksum(x: Exchange, headers: string[], info: ObjectInfo
   const whole = info.attributes.checksum;
   if (whole === undefined || options.range !== undefined) return;
   if (options.partNumber === undefined || info.partCount === 0) return pushChecksum(headers, whole);
-  const withParts = info.parts === undefined ? await x.front.storage.objects.head(x.bucket.name, x.key, { parts: true }) : info;
+  const withParts =
+    info.parts === undefined ? await x.front.storage.objects.head(x.bucket.name, x.key, { parts: true }) : info;
   const part = withParts?.etag === info.etag ? withParts.parts?.[options.partNumber - 1] : undefined;
   if (part?.checksum !== undefined) pushChecksum(headers, { ...part.checksum, type: whole.type });
 }
@@ -132,7 +148,11 @@ export async function headObject(x: Exchange): Promise<Answer> {
   const { bucket, key } = x;
   const asked = parseAsked(x);
   const options = asked.options;
-  const info = await x.front.storage.objects.head(bucket.name, key, options.partNumber === undefined ? undefined : { parts: true });
+  const info = await x.front.storage.objects.head(
+    bucket.name,
+    key,
+    options.partNumber === undefined ? undefined : { parts: true },
+  );
   if (info === undefined) throw noSuchKey(x, bucket);
   if (!mayReadObject(x.credential, bucket, info.attributes.acl)) throw new GatewayError('AccessDenied');
   if (options.conditions !== undefined && checkReadConditions(options.conditions, info) === 'not-modified') {
@@ -143,14 +163,20 @@ export async function headObject(x: Exchange): Promise<Answer> {
 }
 
 /** @throws GatewayError InvalidRange, InvalidPartNumber */
-function rangeOf(info: ObjectInfo, range: RangeSpec | undefined, partNumber: number | undefined): { start: number; end: number } {
+function rangeOf(
+  info: ObjectInfo,
+  range: RangeSpec | undefined,
+  partNumber: number | undefined,
+): { start: number; end: number } {
   if (range !== undefined) return resolveRange(range, info.size);
   if (partNumber === undefined || (info.partCount === 0 && partNumber === 1)) return { start: 0, end: info.size };
   const parts = info.parts ?? [];
   const part = parts[partNumber - 1];
-  if (part === undefined) throw new GatewayError('InvalidPartNumber', undefined, { details: { PartCount: String(Math.max(1, info.partCount)) } });
+  if (part === undefined)
+    throw new GatewayError('InvalidPartNumber', undefined, {
+      details: { PartCount: String(Math.max(1, info.partCount)) },
+    });
   let start = 0;
   for (let i = 0; i < partNumber - 1; i += 1) start += parts[i]?.size ?? 0;
   return { start, end: start + part.size };
 }
-

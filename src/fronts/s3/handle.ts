@@ -15,7 +15,6 @@ import { findOperation } from './router.ts';
 /** Never throws and never rejects. */
 export function handle(front: FrontState, req: S3Message, res: ServerResponse): void {
   const x = new Exchange(front, req, res, nextRequestId(front), front.clock.now());
-  front.inFlight += 1;
   (req.socket as BusySocket).s3Busy = true;
   // A client that goes away shows up as an error of these streams; what reads or writes them sees it by itself.
   req.on('error', ignore);
@@ -47,9 +46,15 @@ async function answerRequest(x: Exchange): Promise<void> {
 /** @throws GatewayError SlowDown, InvalidRequest, NotImplemented */
 function admit(x: Exchange): void {
   refuseAmbiguousHttp(x.req);
-  if (x.front.inFlight > x.front.limits.requestsMax) {
-    throw new GatewayError('SlowDown', `This worker has ${x.front.limits.requestsMax} requests under way; try again in a moment.`);
+  // Refused requests do not count: while their bodies are read away they must not keep others out.
+  if (x.front.inFlight >= x.front.limits.requestsMax) {
+    throw new GatewayError(
+      'SlowDown',
+      `This worker has ${x.front.limits.requestsMax} requests under way; try again in a moment.`,
+    );
   }
+  x.front.inFlight += 1;
+  x.admitted = true;
 }
 
 /** Not async: what is thrown here is caught by the one `try` around it. */
@@ -58,7 +63,8 @@ function operate(x: Exchange): Answer | Promise<Answer> {
   const operation = findOperation(x);
   x.operation = operation.name;
   if (operation.unsigned !== true) authenticate(x);
-  if (operation.run === undefined) throw new GatewayError('NotImplemented', `${operation.name} is not implemented by Penstock.`);
+  if (operation.run === undefined)
+    throw new GatewayError('NotImplemented', `${operation.name} is not implemented by Penstock.`);
   refuseHeaders(x.req.rawHeaders);
   return operation.run(x);
 }
@@ -66,13 +72,17 @@ function operate(x: Exchange): Answer | Promise<Answer> {
 /** The answer itself failed: a bug, or a header that cannot be sent. */
 function breakOff(x: Exchange, error: unknown): void {
   x.errorCode = 'InternalError';
-  x.front.log.error({ requestId: x.id, operation: x.operation, resource: x.resource, err: error }, 'An answer could not be sent; its connection was closed.');
+  x.front.log.error(
+    { requestId: x.id, operation: x.operation, resource: x.resource, err: error },
+    'An answer could not be sent; its connection was closed.',
+  );
   x.res.destroy();
 }
 
 function finish(x: Exchange): void {
   const { front, req } = x;
-  front.inFlight -= 1;
+  if (x.admitted) front.inFlight -= 1;
+  front.collectedBytes -= x.collectedBytes;
   (req.socket as BusySocket).s3Busy = false;
   if (front.observe === undefined) return;
   try {
@@ -91,6 +101,9 @@ function finish(x: Exchange): void {
       remoteAddress: req.socket?.remoteAddress ?? '',
     });
   } catch (error) {
-    front.log.error({ requestId: x.id, err: error }, 'The observer of requests failed; the request itself was answered.');
+    front.log.error(
+      { requestId: x.id, err: error },
+      'The observer of requests failed; the request itself was answered.',
+    );
   }
 }

@@ -15,7 +15,13 @@ import type { Exchange } from './request.ts';
 
 function list(x: Exchange, query: PageQuery, place: Place): Promise<ListPage> {
   const { prefix, delimiter, limit } = query;
-  return x.front.storage.objects.list(x.bucket.name, { prefix, delimiter, limit, after: place.after, afterPrefix: place.afterPrefix });
+  return x.front.storage.objects.list(x.bucket.name, {
+    prefix,
+    delimiter,
+    limit,
+    after: place.after,
+    afterPrefix: place.afterPrefix,
+  });
 }
 
 function listed(key: string, info: ObjectInfo, owner: Owner | undefined): ListedObject {
@@ -57,7 +63,8 @@ export async function listObjectsV2(x: Exchange): Promise<Answer> {
   const token = x.param('continuation-token');
   const startAfter = x.param('start-after');
   // An empty token is what a client sends that has none yet.
-  const place = token === undefined || token === '' ? { after: startAfter ?? '', afterPrefix: false } : decodeToken(token);
+  const place =
+    token === undefined || token === '' ? { after: startAfter ?? '', afterPrefix: false } : decodeToken(token);
   const page = await list(x, query, place);
   const owner = x.param('fetch-owner')?.toLowerCase() === 'true' ? ownerOf(x, x.bucket) : undefined;
   const facts = pageFacts(x, query, page);
@@ -80,8 +87,16 @@ export async function listObjectsV1(x: Exchange): Promise<Answer> {
   const page = await list(x, query, { after: marker, afterPrefix: isCommonPrefix(marker, query) });
   const facts = pageFacts(x, query, page);
   // Without a delimiter the last key is the next marker, and S3 leaves it to the client to see that.
-  const nextMarker = facts.truncated && query.delimiter !== '' && page.next !== undefined ? query.encode(page.next.after) : undefined;
-  return xml(writeObjectsV1({ ...facts, ...rowsOf(page, query, ownerOf(x, x.bucket)), marker: query.encode(marker), nextMarker }));
+  const nextMarker =
+    facts.truncated && query.delimiter !== '' && page.next !== undefined ? query.encode(page.next.after) : undefined;
+  return xml(
+    writeObjectsV1({
+      ...facts,
+      ...rowsOf(page, query, ownerOf(x, x.bucket)),
+      marker: query.encode(marker),
+      nextMarker,
+    }),
+  );
 }
 
 /** A marker that is itself what the delimiter would roll up: everything below it was listed as that. */

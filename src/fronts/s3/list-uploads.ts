@@ -17,7 +17,13 @@ export async function listMultipartUploads(x: Exchange): Promise<Answer> {
   // Without a key marker S3 ignores the other.
   const uploadIdMarker = keyMarker === '' ? '' : (x.param('upload-id-marker') ?? '');
   const { prefix, delimiter, limit } = query;
-  const page = await x.front.storage.uploads.listUploads(bucket.name, { prefix, delimiter, afterKey: keyMarker, afterUploadId: uploadIdMarker, limit });
+  const page = await x.front.storage.uploads.listUploads(bucket.name, {
+    prefix,
+    delimiter,
+    afterKey: keyMarker,
+    afterUploadId: uploadIdMarker,
+    limit,
+  });
   const owner = ownerOf(x, bucket);
   const next = limit > 0 ? page.next : undefined;
   return xml(

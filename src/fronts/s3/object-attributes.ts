@@ -19,9 +19,13 @@ function wantedAttributes(x: Exchange): ReadonlySet<string> {
     .filter((name) => name !== '');
   const unknown = names.find((name) => !NAMES.has(name));
   if (unknown === undefined && names.length > 0) return new Set(names);
-  throw new GatewayError('InvalidArgument', `x-amz-object-attributes must list one or more of ${[...NAMES].join(', ')}.`, {
-    details: { ArgumentName: 'x-amz-object-attributes', ArgumentValue: unknown?.slice(0, 80) ?? '' },
-  });
+  throw new GatewayError(
+    'InvalidArgument',
+    `x-amz-object-attributes must list one or more of ${[...NAMES].join(', ')}.`,
+    {
+      details: { ArgumentName: 'x-amz-object-attributes', ArgumentValue: unknown?.slice(0, 80) ?? '' },
+    },
+  );
 }
 
 export async function getObjectAttributes(x: Exchange): Promise<Answer> {

@@ -36,7 +36,10 @@ export function responseOverrides(x: Exchange): Overrides | undefined {
     const header = OVERRIDES[name];
     if (header === undefined) continue;
     if (x.credential === undefined) {
-      throw new GatewayError('InvalidRequest', `Request specific response headers cannot be used for anonymous GET requests: ${name}.`);
+      throw new GatewayError(
+        'InvalidRequest',
+        `Request specific response headers cannot be used for anonymous GET requests: ${name}.`,
+      );
     }
     found ??= {};
     found[header] = headerText(name, value);
@@ -48,7 +51,10 @@ export function responseOverrides(x: Exchange): Overrides | undefined {
 export function headerText(name: string, value: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) {
-    throw new GatewayError('InvalidArgument', `The value of ${name} holds control characters; a header cannot carry them.`);
+    throw new GatewayError(
+      'InvalidArgument',
+      `The value of ${name} holds control characters; a header cannot carry them.`,
+    );
   }
   return Buffer.from(value, 'utf8').toString('latin1');
 }
@@ -59,7 +65,12 @@ export function etagHeader(etag: string): string {
 
 /** `CRC64NVME` → `x-amz-checksum-crc64nvme`, and the type of the checksum. */
 export function pushChecksum(headers: string[], checksum: StoredChecksum): void {
-  headers.push(`x-amz-checksum-${checksum.algorithm.toLowerCase()}`, checksum.value, 'x-amz-checksum-type', checksum.type);
+  headers.push(
+    `x-amz-checksum-${checksum.algorithm.toLowerCase()}`,
+    checksum.value,
+    'x-amz-checksum-type',
+    checksum.type,
+  );
 }
 
 /** Everything that GET and HEAD say of an object, but its length, range and checksum. */

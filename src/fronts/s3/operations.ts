@@ -65,7 +65,8 @@ function none(name: string, method: Method, level: Level, select: string): Opera
   return { name, method, level, select, support: 'none', note: '' };
 }
 
-const CANNED = 'Canned ACLs private, public-read, public-read-write and authenticated-read, as a header or as the grants that equal one.';
+const CANNED =
+  'Canned ACLs private, public-read, public-read-write and authenticated-read, as a header or as the grants that equal one.';
 const ALWAYS_NULL = 'The only version is "null".';
 
 export const OPERATIONS: readonly Operation[] = [
@@ -87,13 +88,23 @@ export const OPERATIONS: readonly Operation[] = [
   full('GetBucketTagging', 'GET', 'bucket', 'tagging', getBucketTagging),
   full('PutBucketTagging', 'PUT', 'bucket', 'tagging', putBucketTagging),
   full('DeleteBucketTagging', 'DELETE', 'bucket', 'tagging', deleteBucketTagging),
-  partial('GetBucketVersioning', 'GET', 'bucket', 'versioning', getBucketVersioning, 'Always the answer of a bucket that was never versioned.'),
+  partial(
+    'GetBucketVersioning',
+    'GET',
+    'bucket',
+    'versioning',
+    getBucketVersioning,
+    'Always the answer of a bucket that was never versioned.',
+  ),
   partial('GetBucketPolicy', 'GET', 'bucket', 'policy', getBucketPolicy, 'Always NoSuchBucketPolicy.'),
 
   full('GetObject', 'GET', 'object', '', getObject),
   full('HeadObject', 'HEAD', 'object', '', headObject),
   full('PutObject', 'PUT', 'object', '', putObject),
-  { ...full('PostObject', 'POST', 'bucket', '', postObject, 'Uploads from browser forms, signed by a policy.'), unsigned: true },
+  {
+    ...full('PostObject', 'POST', 'bucket', '', postObject, 'Uploads from browser forms, signed by a policy.'),
+    unsigned: true,
+  },
   full('CopyObject', 'PUT', 'object', 'copy', copyObject),
   full('DeleteObject', 'DELETE', 'object', '', deleteObject),
   full('GetObjectAttributes', 'GET', 'object', 'attributes', getObjectAttributes),

@@ -26,7 +26,9 @@ export function decodeToken(token: string): Place {
   if ((kind === 'p' || kind === 'k') && encodeToken({ after: text.slice(1), afterPrefix: kind === 'p' }) === token) {
     return { after: text.slice(1), afterPrefix: kind === 'p' };
   }
-  throw new GatewayError('InvalidArgument', 'The continuation token provided is incorrect', { details: { ArgumentName: 'continuation-token' } });
+  throw new GatewayError('InvalidArgument', 'The continuation token provided is incorrect', {
+    details: { ArgumentName: 'continuation-token' },
+  });
 }
 
 /** A whole number between `min` and what is capped at `max`; `undefined` when the parameter is absent or empty. @throws GatewayError InvalidArgument */
@@ -35,9 +37,13 @@ export function integerParam(x: Exchange, name: string, min: number, max: number
   if (text === undefined || text === '') return undefined;
   const value = /^\d{1,10}$/.test(text) ? Number(text) : -1;
   if (value < min) {
-    throw new GatewayError('InvalidArgument', `${name} is "${text.slice(0, 40)}"; expected a whole number of at least ${min}.`, {
-      details: { ArgumentName: name, ArgumentValue: text.slice(0, 40) },
-    });
+    throw new GatewayError(
+      'InvalidArgument',
+      `${name} is "${text.slice(0, 40)}"; expected a whole number of at least ${min}.`,
+      {
+        details: { ArgumentName: name, ArgumentValue: text.slice(0, 40) },
+      },
+    );
   }
   return Math.min(value, max);
 }

@@ -13,7 +13,14 @@ import { type ObjectKey, parseObjectKey } from '../../base/names.ts';
 import type { ObjectAttributes, ObjectInfo } from '../../base/object-store.ts';
 import { declaredChecksum, parseContentMd5 } from '../../format/checksum-headers.ts';
 import { type FormFile, MultipartFormReader } from '../../format/multipart-form.ts';
-import { type ByteCountRange, checkPostPolicy, expandFilename, type FormFields, parsePostPolicy, verifyPost } from '../../format/post-policy.ts';
+import {
+  type ByteCountRange,
+  checkPostPolicy,
+  expandFilename,
+  type FormFields,
+  parsePostPolicy,
+  verifyPost,
+} from '../../format/post-policy.ts';
 import { parseTagging } from '../../format/s3-xml-read.ts';
 import { writePostResponse } from '../../format/s3-xml-write.ts';
 import { percentEncode } from '../../format/uri.ts';
@@ -42,7 +49,10 @@ export async function postObject(x: Exchange): Promise<Answer> {
     const { fields, file } = form;
     const named = new Map(fields).set('key', expandFilename(requiredKey(fields), file.filename));
     const credential = verify(x, fields);
-    const range = credential === undefined ? undefined : checkPostPolicy(parsePostPolicy(fields.get('policy') ?? ''), named, bucket.name, x.startedMs);
+    const range =
+      credential === undefined
+        ? undefined
+        : checkPostPolicy(parsePostPolicy(fields.get('policy') ?? ''), named, bucket.name, x.startedMs);
     requireBucketAction(credential, bucket, 'write');
     const key = parseObjectKey(named.get('key') ?? '');
     x.keyName = key;
@@ -57,7 +67,9 @@ export async function postObject(x: Exchange): Promise<Answer> {
 async function openForm(x: Exchange): Promise<OpenForm> {
   const contentType = x.req.contentType ?? '';
   if (!/^multipart\/form-data/i.test(contentType)) {
-    throw new GatewayError('PreconditionFailed', 'Bucket POST must be of the enclosure-type multipart/form-data.', { details: { Condition: 'Bucket POST must be of the enclosure-type multipart/form-data' } });
+    throw new GatewayError('PreconditionFailed', 'Bucket POST must be of the enclosure-type multipart/form-data.', {
+      details: { Condition: 'Bucket POST must be of the enclosure-type multipart/form-data' },
+    });
   }
   const reader = new MultipartFormReader(contentType);
   let head: { readonly fields: FormFields; readonly file: FormFile } | undefined;
@@ -78,7 +90,9 @@ async function openForm(x: Exchange): Promise<OpenForm> {
 function requiredKey(fields: FormFields): string {
   const key = fields.get('key');
   if (key !== undefined && key !== '') return key;
-  throw new GatewayError('InvalidArgument', "Bucket POST must contain a field named 'key'.", { details: { ArgumentName: 'key' } });
+  throw new GatewayError('InvalidArgument', "Bucket POST must contain a field named 'key'.", {
+    details: { ArgumentName: 'key' },
+  });
 }
 
 /** @throws GatewayError as `verifyPost` */
@@ -91,7 +105,12 @@ function verify(x: Exchange, fields: FormFields): Credential | undefined {
   return verifier.found;
 }
 
-async function store(x: Exchange, key: ObjectKey, form: OpenForm, range: ByteCountRange | undefined): Promise<ObjectInfo> {
+async function store(
+  x: Exchange,
+  key: ObjectKey,
+  form: OpenForm,
+  range: ByteCountRange | undefined,
+): Promise<ObjectInfo> {
   const { fields } = form;
   const attributes = formAttributes(fields);
   const contentType = formText(fields, 'content-type');
@@ -106,18 +125,26 @@ async function store(x: Exchange, key: ObjectKey, form: OpenForm, range: ByteCou
 }
 
 /** @throws GatewayError EntityTooLarge, EntityTooSmall */
-async function* withinRange({ chunks, first }: OpenForm, range: ByteCountRange | undefined, tap: (data: Buffer) => void): AsyncGenerator<Buffer> {
+async function* withinRange(
+  { chunks, first }: OpenForm,
+  range: ByteCountRange | undefined,
+  tap: (data: Buffer) => void,
+): AsyncGenerator<Buffer> {
   let bytes = 0;
   for (let step = first; step.done !== true; step = await chunks.next()) {
     bytes += step.value.length;
     if (range !== undefined && bytes > range.max) {
-      throw new GatewayError('EntityTooLarge', undefined, { details: { ProposedSize: String(bytes), MaxSizeAllowed: String(range.max) } });
+      throw new GatewayError('EntityTooLarge', undefined, {
+        details: { ProposedSize: String(bytes), MaxSizeAllowed: String(range.max) },
+      });
     }
     tap(step.value);
     yield step.value;
   }
   if (range !== undefined && bytes < range.min) {
-    throw new GatewayError('EntityTooSmall', 'The file is smaller than the policy allows.', { details: { ProposedSize: String(bytes), MinSizeAllowed: String(range.min) } });
+    throw new GatewayError('EntityTooSmall', 'The file is smaller than the policy allows.', {
+      details: { ProposedSize: String(bytes), MinSizeAllowed: String(range.min) },
+    });
   }
 }
 
@@ -127,16 +154,24 @@ function formText(fields: FormFields, name: string): string | undefined {
   return value === undefined || value === '' ? undefined : headerText(name, value);
 }
 
-const SIGNING_FIELDS: ReadonlySet<string> = new Set(['x-amz-algorithm', 'x-amz-credential', 'x-amz-date', 'x-amz-signature']);
+const SIGNING_FIELDS: ReadonlySet<string> = new Set([
+  'x-amz-algorithm',
+  'x-amz-credential',
+  'x-amz-date',
+  'x-amz-signature',
+]);
 
 /** @throws GatewayError NotImplemented, and as `parseAttributes` */
 function formAttributes(fields: FormFields): ObjectAttributes {
-  refuseHeaders([...fields.keys()].filter((name) => !SIGNING_FIELDS.has(name)).flatMap((name) => [name, fields.get(name) ?? '']));
+  refuseHeaders(
+    [...fields.keys()].filter((name) => !SIGNING_FIELDS.has(name)).flatMap((name) => [name, fields.get(name) ?? '']),
+  );
   const values: NamedValues = {
     get: (name) => formText(fields, name === 'x-amz-acl' && fields.has('acl') ? 'acl' : name),
     *metadata() {
       for (const name of fields.keys()) {
-        if (name.startsWith('x-amz-meta-')) yield [headerText('a field name', name.slice(11)), headerText(name, fields.get(name) ?? '')];
+        if (name.startsWith('x-amz-meta-'))
+          yield [headerText('a field name', name.slice(11)), headerText(name, fields.get(name) ?? '')];
       }
     },
   };

@@ -11,7 +11,12 @@ import { requireValidTags } from './tags.ts';
 
 const META = 'x-amz-meta-';
 const KEPT = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'expires'] as const;
-const CANNED: readonly string[] = ['private', 'public-read', 'public-read-write', 'authenticated-read'] satisfies CannedAcl[];
+const CANNED: readonly string[] = [
+  'private',
+  'public-read',
+  'public-read-write',
+  'authenticated-read',
+] satisfies CannedAcl[];
 /** Canned ACLs of S3 that give rights to parties which a gateway without accounts does not have. */
 const FOREIGN_CANNED: readonly string[] = ['aws-exec-read', 'log-delivery-write'];
 /** They give the owner of the bucket rights that it has here anyway. */
@@ -39,10 +44,15 @@ export function parseCannedAcl(text: string | undefined): CannedAcl | undefined 
   if (text === undefined) return undefined;
   if (CANNED.includes(text)) return text as CannedAcl;
   if (OWNER_CANNED.includes(text)) return 'private';
-  if (FOREIGN_CANNED.includes(text)) throw new GatewayError('NotImplemented', `The canned ACL "${text}" is not implemented; use ${CANNED.join(', ')}.`);
-  throw new GatewayError('InvalidArgument', `x-amz-acl is "${text.slice(0, 80)}"; expected one of ${CANNED.join(', ')}.`, {
-    details: { ArgumentName: 'x-amz-acl', ArgumentValue: text.slice(0, 80) },
-  });
+  if (FOREIGN_CANNED.includes(text))
+    throw new GatewayError('NotImplemented', `The canned ACL "${text}" is not implemented; use ${CANNED.join(', ')}.`);
+  throw new GatewayError(
+    'InvalidArgument',
+    `x-amz-acl is "${text.slice(0, 80)}"; expected one of ${CANNED.join(', ')}.`,
+    {
+      details: { ArgumentName: 'x-amz-acl', ArgumentValue: text.slice(0, 80) },
+    },
+  );
 }
 
 /** `gzip, aws-chunked` without the framing, which is not part of the object. */
@@ -78,9 +88,13 @@ function parseMetadata(values: NamedValues): Record<string, string> | undefined 
     found[name] = value;
   }
   if (bytes > LIMITS.userMetadataBytesMax) {
-    throw new GatewayError('MetadataTooLarge', `The user metadata has ${bytes} bytes; at most ${LIMITS.userMetadataBytesMax} are allowed.`, {
-      details: { Size: String(bytes), MaxSizeAllowed: String(LIMITS.userMetadataBytesMax) },
-    });
+    throw new GatewayError(
+      'MetadataTooLarge',
+      `The user metadata has ${bytes} bytes; at most ${LIMITS.userMetadataBytesMax} are allowed.`,
+      {
+        details: { Size: String(bytes), MaxSizeAllowed: String(LIMITS.userMetadataBytesMax) },
+      },
+    );
   }
   return found;
 }
@@ -94,14 +108,20 @@ function parseTagging(text: string | undefined): Record<string, string> | undefi
 /** @throws GatewayError NotImplemented */
 export function requireStandardClass(text: string | undefined): void {
   if (text === undefined || text === 'STANDARD') return;
-  throw new GatewayError('NotImplemented', `x-amz-storage-class is "${text.slice(0, 40)}"; there is only STANDARD here.`);
+  throw new GatewayError(
+    'NotImplemented',
+    `x-amz-storage-class is "${text.slice(0, 40)}"; there is only STANDARD here.`,
+  );
 }
 
 /** @throws GatewayError InvalidArgument */
 function parseRedirect(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   if (/^(?:\/|https?:\/\/)/.test(text) && text.length <= 2048) return text;
-  throw new GatewayError('InvalidArgument', 'x-amz-website-redirect-location must start with "/", "http://" or "https://".');
+  throw new GatewayError(
+    'InvalidArgument',
+    'x-amz-website-redirect-location must start with "/", "http://" or "https://".',
+  );
 }
 
 /** @throws GatewayError InvalidArgument, InvalidTag, MetadataTooLarge, NotImplemented */

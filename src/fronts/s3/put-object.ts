@@ -8,7 +8,15 @@ import { LIMITS } from '../../base/limits.ts';
 import type { BucketName, ObjectKey } from '../../base/names.ts';
 import type { ObjectAttributes, ObjectInfo, PutSource, StoredAttributes } from '../../base/object-store.ts';
 import { requireBucketAction } from '../../service/access.ts';
-import { type BodyDigest, type BodyPlan, collectChecked, isSmall, planBody, requireLength, streamChecked } from './body.ts';
+import {
+  type BodyDigest,
+  type BodyPlan,
+  collectChecked,
+  mayCollect,
+  planBody,
+  requireLength,
+  streamChecked,
+} from './body.ts';
 import { type AskedConditions, bindConditions, unbindError, writeConditions } from './conditions.ts';
 import { etagHeader, pushChecksum } from './object-headers.ts';
 import { contentTypeOf, headerValues, parseAttributes } from './put-attributes.ts';
@@ -33,8 +41,13 @@ export async function putObject(x: Exchange): Promise<Answer> {
 }
 
 /** Also for parts and forms: the body as the store takes it, collected when it is small. */
-export async function sourceOf(x: Exchange, plan: BodyPlan, contentType: string | undefined, attributes: ObjectAttributes): Promise<PutSource> {
-  if (isSmall(plan)) {
+export async function sourceOf(
+  x: Exchange,
+  plan: BodyPlan,
+  contentType: string | undefined,
+  attributes: ObjectAttributes,
+): Promise<PutSource> {
+  if (mayCollect(x, plan)) {
     const { bytes, digest } = await collectChecked(x, plan);
     return { kind: 'bytes', bytes, stored: storedOf(digest, contentType, attributes) };
   }
@@ -47,7 +60,13 @@ function storedOf(digest: BodyDigest, contentType: string | undefined, attribute
   return { etag: md5, contentType, attributes: checksum === undefined ? attributes : { ...attributes, checksum } };
 }
 
-export async function putConditionally(x: Exchange, bucket: BucketName, key: ObjectKey, source: PutSource, asked: AskedConditions): Promise<ObjectInfo> {
+export async function putConditionally(
+  x: Exchange,
+  bucket: BucketName,
+  key: ObjectKey,
+  source: PutSource,
+  asked: AskedConditions,
+): Promise<ObjectInfo> {
   const { objects } = x.front.storage;
   if (asked.ifNoneMatchEtag === undefined) return objects.put(bucket, key, source, asked.store);
   const bound = await bindConditions(objects, bucket, key, asked);

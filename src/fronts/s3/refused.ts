@@ -91,7 +91,8 @@ export function refuseHeaders(rawHeaders: readonly string[]): void {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string;
     // `x-a`, by code: nearly every header fails the first comparison.
-    if ((name.charCodeAt(0) | 0x20) !== 0x78 || name.charCodeAt(1) !== 0x2d || (name.charCodeAt(2) | 0x20) !== 0x61) continue;
+    if ((name.charCodeAt(0) | 0x20) !== 0x78 || name.charCodeAt(1) !== 0x2d || (name.charCodeAt(2) | 0x20) !== 0x61)
+      continue;
     const lower = name.toLowerCase();
     if (!lower.startsWith('x-amz-') || lower.startsWith('x-amz-meta-')) continue;
     if (!KNOWN_HEADERS.has(lower)) refuseHeader(lower);
@@ -101,9 +102,13 @@ export function refuseHeaders(rawHeaders: readonly string[]): void {
 }
 
 function refuseHeader(name: string): never {
-  throw new GatewayError('NotImplemented', `The header ${name} asks for something that Penstock does not implement; send the request without it.`, {
-    details: { Header: name },
-  });
+  throw new GatewayError(
+    'NotImplemented',
+    `The header ${name} asks for something that Penstock does not implement; send the request without it.`,
+    {
+      details: { Header: name },
+    },
+  );
 }
 
 /**
@@ -115,7 +120,10 @@ export function subResource(query: readonly QueryPair[]): string | undefined {
   let found: string | undefined;
   for (const [name, value] of query) {
     if (name === 'versionId' && value !== 'null') {
-      throw new GatewayError('NotImplemented', `versionId is "${value.slice(0, 80)}"; versioning is not implemented, the only version is "null".`);
+      throw new GatewayError(
+        'NotImplemented',
+        `versionId is "${value.slice(0, 80)}"; versioning is not implemented, the only version is "null".`,
+      );
     }
     if (found !== undefined || PLAIN_PARAMETERS.has(name)) continue;
     if ((name.charCodeAt(0) | 0x20) === 0x78 && name.charCodeAt(1) === 0x2d) continue;

@@ -86,7 +86,10 @@ async function pump(x: Exchange, body: AsyncIterable<Buffer>): Promise<void> {
     res.end();
   } catch (error) {
     x.errorCode = asGatewayError(error).code;
-    x.front.log.error({ requestId: x.id, operation: x.operation, resource: x.resource, err: error }, 'A response broke off in its body; its connection was closed.');
+    x.front.log.error(
+      { requestId: x.id, operation: x.operation, resource: x.resource, err: error },
+      'A response broke off in its body; its connection was closed.',
+    );
     res.destroy();
   }
 }
@@ -155,7 +158,10 @@ export function errorAnswer(x: Exchange, thrown: unknown): Answer {
   x.errorCode = error.code;
   const { httpStatus } = ERROR_TABLE[error.code];
   if (error.code === 'InternalError') {
-    x.front.log.error({ requestId: x.id, operation: x.operation, resource: x.resource, err: error.cause ?? error }, 'A request failed in a way that nobody foresaw.');
+    x.front.log.error(
+      { requestId: x.id, operation: x.operation, resource: x.resource, err: error.cause ?? error },
+      'A request failed in a way that nobody foresaw.',
+    );
   }
   const headers: string[] = [];
   if (error.facts.retry && httpStatus === 503) headers.push('Retry-After', String(LIMITS.retryAfterSeconds));

@@ -62,6 +62,10 @@ export class Exchange {
   bucketInfo: BucketInfo | undefined = undefined;
   /** What reads the body now; the answer stops it. */
   activeBody: { stop(error: undefined): void } | undefined = undefined;
+  /** Counts against the limit on requests. */
+  admitted = false;
+  /** Bytes of its body that it holds whole. */
+  collectedBytes = 0;
   bytesIn = 0;
   bytesOut = 0;
   status = 0;
@@ -84,7 +88,8 @@ export class Exchange {
     if (query !== '') this.query = parseQuery(query);
     const host = this.req.headers.host;
     const label = host === undefined ? undefined : this.front.hosts.bucketOf(host);
-    const names: PathNames = label === undefined ? splitPath(path) : { bucket: label, key: percentDecode(path.slice(1)) };
+    const names: PathNames =
+      label === undefined ? splitPath(path) : { bucket: label, key: percentDecode(path.slice(1)) };
     this.bucketName = names.bucket;
     this.keyName = names.key;
   }
@@ -174,10 +179,14 @@ export function refuseAmbiguousHttp(req: IncomingMessage): void {
     if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
   }
   if (hosts > 1) throw new GatewayError('InvalidRequest', `The request has ${hosts} Host headers; send one.`);
-  if (hosts === 0 && req.httpVersion === '1.1') throw new GatewayError('InvalidRequest', 'The Host header is missing; HTTP/1.1 needs one.');
+  if (hosts === 0 && req.httpVersion === '1.1')
+    throw new GatewayError('InvalidRequest', 'The Host header is missing; HTTP/1.1 needs one.');
   const encoding = req.headers['transfer-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') {
-    throw new GatewayError('NotImplemented', `Transfer-Encoding "${encoding.slice(0, 80)}" is not implemented; send chunked.`);
+    throw new GatewayError(
+      'NotImplemented',
+      `Transfer-Encoding "${encoding.slice(0, 80)}" is not implemented; send chunked.`,
+    );
   }
 }
 

@@ -11,15 +11,27 @@ import type { Exchange } from './request.ts';
 const ATTEMPTS = 5;
 
 /** @throws GatewayError NoSuchKey, ConditionalRequestConflict */
-export async function rewriteAttributes(x: Exchange, change: (source: ObjectInfo) => ObjectAttributes): Promise<ObjectInfo> {
+export async function rewriteAttributes(
+  x: Exchange,
+  change: (source: ObjectInfo) => ObjectAttributes,
+): Promise<ObjectInfo> {
   const { bucket, key } = x;
   const { objects } = x.front.storage;
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const seen = await objects.head(bucket.name, key);
     if (seen === undefined) throw noSuchKey(x, bucket);
-    const seal = (source: ObjectInfo) => ({ etag: source.etag, contentType: source.contentType, attributes: change(source) });
+    const seal = (source: ObjectInfo) => ({
+      etag: source.etag,
+      contentType: source.contentType,
+      attributes: change(source),
+    });
     try {
-      return await objects.put(bucket.name, key, { kind: 'copy', bucket: bucket.name, key, seal, conditions: { ifMatch: [seen.etag] } }, { ifMatch: seen.etag });
+      return await objects.put(
+        bucket.name,
+        key,
+        { kind: 'copy', bucket: bucket.name, key, seal, conditions: { ifMatch: [seen.etag] } },
+        { ifMatch: seen.etag },
+      );
     } catch (error) {
       if (!(error instanceof GatewayError) || error.code !== 'PreconditionFailed') throw error;
     }

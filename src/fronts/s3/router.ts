@@ -28,15 +28,21 @@ export function findOperation(x: Exchange): Operation {
     if (preflight !== undefined) return preflight;
   }
   if (select !== '' && METHODS.has(x.method)) {
-    throw new GatewayError('NotImplemented', `${x.method} with "?${select.slice(0, 80)}" is not implemented on a ${x.level} by Penstock.`);
+    throw new GatewayError(
+      'NotImplemented',
+      `${x.method} with "?${select.slice(0, 80)}" is not implemented on a ${x.level} by Penstock.`,
+    );
   }
-  throw new GatewayError('MethodNotAllowed', undefined, { details: { Method: x.method, ResourceType: x.level.toUpperCase() } });
+  throw new GatewayError('MethodNotAllowed', undefined, {
+    details: { Method: x.method, ResourceType: x.level.toUpperCase() },
+  });
 }
 
 /** The sub-resource, and for the operations that share one a word that tells them apart. */
 function selector(x: Exchange): string {
   const sub = subResource(x.query) ?? '';
-  if (x.method === 'PUT' && x.req.headers['x-amz-copy-source'] !== undefined) return sub === '' ? 'copy' : `${sub} copy`;
+  if (x.method === 'PUT' && x.req.headers['x-amz-copy-source'] !== undefined)
+    return sub === '' ? 'copy' : `${sub} copy`;
   if (sub === '' && x.method === 'GET' && x.level === 'bucket' && x.param('list-type') === '2') return 'list-type=2';
   return sub;
 }

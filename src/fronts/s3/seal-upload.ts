@@ -24,10 +24,18 @@ export interface ExpectedObject {
 /** @throws GatewayError InvalidRequest */
 export function parseExpectedObject(x: Exchange): ExpectedObject {
   const given = CHECKSUM_ALGORITHMS.filter((algorithm) => x.header(checksumHeaderName(algorithm)) !== undefined);
-  if (given.length > 1) throw new GatewayError('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.');
+  if (given.length > 1)
+    throw new GatewayError(
+      'InvalidRequest',
+      'Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.',
+    );
   const algorithm = given[0];
   const size = x.header('x-amz-mp-object-size');
-  if (size !== undefined && !/^\d{1,15}$/.test(size)) throw new GatewayError('InvalidRequest', `x-amz-mp-object-size is "${size.slice(0, 40)}"; expected a number of bytes.`);
+  if (size !== undefined && !/^\d{1,15}$/.test(size))
+    throw new GatewayError(
+      'InvalidRequest',
+      `x-amz-mp-object-size is "${size.slice(0, 40)}"; expected a number of bytes.`,
+    );
   return {
     checksum: algorithm === undefined ? undefined : { algorithm, value: x.header(checksumHeaderName(algorithm)) ?? '' },
     type: x.header('x-amz-checksum-type')?.toUpperCase(),
@@ -57,9 +65,15 @@ export function sealUpload(
 
 function matchPart(listed: CompletedPart, stored: PartInfo | undefined, before: CompletedPart | undefined): PartInfo {
   if (before !== undefined && before.number >= listed.number) throw new GatewayError('InvalidPartOrder');
-  const wrong = stored !== undefined && [...listed.checksums].some(([algorithm, value]) => stored.checksum?.algorithm !== algorithm || stored.checksum.value !== value);
+  const wrong =
+    stored !== undefined &&
+    [...listed.checksums].some(
+      ([algorithm, value]) => stored.checksum?.algorithm !== algorithm || stored.checksum.value !== value,
+    );
   if (stored !== undefined && stored.etag === listed.etag && !wrong) return stored;
-  throw new GatewayError('InvalidPart', undefined, { details: { PartNumber: String(listed.number), ETag: listed.etag.slice(0, 80) } });
+  throw new GatewayError('InvalidPart', undefined, {
+    details: { PartNumber: String(listed.number), ETag: listed.etag.slice(0, 80) },
+  });
 }
 
 function requireSizes(parts: readonly PartInfo[], expectedSize: number | undefined): void {
@@ -68,28 +82,54 @@ function requireSizes(parts: readonly PartInfo[], expectedSize: number | undefin
     size += part.size;
     if (i === parts.length - 1 || part.size >= LIMITS.partBytesMin) return;
     throw new GatewayError('EntityTooSmall', undefined, {
-      details: { ProposedSize: String(part.size), MinSizeAllowed: String(LIMITS.partBytesMin), PartNumber: String(part.number), ETag: part.etag },
+      details: {
+        ProposedSize: String(part.size),
+        MinSizeAllowed: String(LIMITS.partBytesMin),
+        PartNumber: String(part.number),
+        ETag: part.etag,
+      },
     });
   });
-  if (size > LIMITS.objectBytesMax) throw new GatewayError('EntityTooLarge', undefined, { details: { ProposedSize: String(size), MaxSizeAllowed: String(LIMITS.objectBytesMax) } });
+  if (size > LIMITS.objectBytesMax)
+    throw new GatewayError('EntityTooLarge', undefined, {
+      details: { ProposedSize: String(size), MaxSizeAllowed: String(LIMITS.objectBytesMax) },
+    });
   if (expectedSize !== undefined && expectedSize !== size) {
-    throw new GatewayError('InvalidRequest', `x-amz-mp-object-size is ${expectedSize}, but the parts have ${size} bytes.`);
+    throw new GatewayError(
+      'InvalidRequest',
+      `x-amz-mp-object-size is ${expectedSize}, but the parts have ${size} bytes.`,
+    );
   }
 }
 
-function checksumOf(checksums: Checksums, upload: UploadInfo, parts: readonly PartInfo[], expected: ExpectedObject): StoredChecksum | undefined {
+function checksumOf(
+  checksums: Checksums,
+  upload: UploadInfo,
+  parts: readonly PartInfo[],
+  expected: ExpectedObject,
+): StoredChecksum | undefined {
   const wanted = upload.checksum;
   if (wanted === undefined) {
     if (expected.checksum === undefined) return undefined;
-    throw new GatewayError('InvalidRequest', 'The upload was created without a checksum algorithm; the complete request must not include a checksum.');
+    throw new GatewayError(
+      'InvalidRequest',
+      'The upload was created without a checksum algorithm; the complete request must not include a checksum.',
+    );
   }
   if (expected.type !== undefined && expected.type !== wanted.type) {
-    throw new GatewayError('InvalidRequest', `The upload was created using the ${wanted.type} checksum mode. The complete request must use the same checksum mode.`);
+    throw new GatewayError(
+      'InvalidRequest',
+      `The upload was created using the ${wanted.type} checksum mode. The complete request must use the same checksum mode.`,
+    );
   }
-  const digests = parts.map((part) => ({ digest: Buffer.from(part.checksum?.value ?? '', 'base64'), length: part.size }));
+  const digests = parts.map((part) => ({
+    digest: Buffer.from(part.checksum?.value ?? '', 'base64'),
+    length: part.size,
+  }));
   const checksum = checksumOfParts(checksums, wanted.algorithm, wanted.type, digests);
   const { checksum: given } = expected;
-  if (given !== undefined && (given.algorithm !== checksum.algorithm || !sameChecksum(given.value, checksum.value))) throw checksumMismatch(given.algorithm);
+  if (given !== undefined && (given.algorithm !== checksum.algorithm || !sameChecksum(given.value, checksum.value)))
+    throw checksumMismatch(given.algorithm);
   return checksum;
 }
 

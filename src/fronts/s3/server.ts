@@ -15,8 +15,8 @@ import { fastify } from 'fastify';
 import { LIMITS } from '../../base/limits.ts';
 import { type Checksums, loadChecksums } from '../../format/checksum.ts';
 import type { FrontState, S3Front, S3FrontDeps } from './front.ts';
-import { HostTable } from './hosts.ts';
 import { handle } from './handle.ts';
+import { HostTable } from './hosts.ts';
 import { createHeadRejecter } from './reject.ts';
 import type { S3Message } from './request.ts';
 import { Verifier } from './verifier.ts';
@@ -24,7 +24,11 @@ import { Verifier } from './verifier.ts';
 /** Makes a front; it listens when its `server` is told to. */
 export async function createS3Front(deps: S3FrontDeps): Promise<S3Front> {
   const front = createState(deps, await loadChecksums());
-  const http = { maxHeaderSize: LIMITS.headBytesMax, headersTimeout: LIMITS.headMs, connectionsCheckingInterval: LIMITS.headCheckMs };
+  const http = {
+    maxHeaderSize: LIMITS.headBytesMax,
+    headersTimeout: LIMITS.headMs,
+    connectionsCheckingInterval: LIMITS.headCheckMs,
+  };
   const app = fastify({
     rewriteUrl: hideFromFastify,
     exposeHeadRoutes: false,
@@ -33,7 +37,7 @@ export async function createS3Front(deps: S3FrontDeps): Promise<S3Front> {
     connectionTimeout: LIMITS.stalledConnectionMs,
     requestTimeout: 0, // the body has its own timer: a slow large upload is fine, a stalled one is not
     clientErrorHandler: createHeadRejecter(front),
-    ...(deps.tls === undefined ? { http } : { https: { ...http, ...deps.tls } }),
+    ...(deps.tls === undefined ? { http } : { https: { ...http, handshakeTimeout: LIMITS.headMs, ...deps.tls } }),
   });
   const serve = (req: IncomingMessage, res: ServerResponse) => handle(front, req as S3Message, res);
   app.removeAllContentTypeParsers();
@@ -81,6 +85,7 @@ function createState(deps: S3FrontDeps, checksums: Checksums): FrontState {
     idPrefix: randomBytes(4).toString('hex').toUpperCase(),
     requests: 0,
     inFlight: 0,
+    collectedBytes: 0,
     draining: false,
   };
 }
@@ -95,7 +100,11 @@ function hideFromFastify(req: { headers: IncomingMessage['headers'] }): string {
   return '/';
 }
 
-function hardenServer(server: Server, front: FrontState, route: (req: IncomingMessage, res: ServerResponse) => void): void {
+function hardenServer(
+  server: Server,
+  front: FrontState,
+  route: (req: IncomingMessage, res: ServerResponse) => void,
+): void {
   // Node 20 hides headers beyond the count while they still frame the body; `maxHeaderSize` is the bound.
   server.maxHeadersCount = 0;
   server.maxConnections = front.limits.connectionsMax;
@@ -105,8 +114,6 @@ function hardenServer(server: Server, front: FrontState, route: (req: IncomingMe
   });
   // S3 ignores expectations that it does not know, as RFC 9110 section 10.1.1 allows.
   server.on('checkExpectation', route);
-  server.on('upgrade', (_req, socket: Duplex) => socket.destroy());
-  server.on('connect', (_req, socket: Duplex) => socket.destroy());
   server.on('timeout', (socket: Duplex & { s3Busy?: boolean }) => {
     // Nothing moved for long. A connection whose request is being worked on (a large copy) is not stalled; all others are.
     if (socket.s3Busy !== true) socket.destroy();

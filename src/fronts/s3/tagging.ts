@@ -7,8 +7,8 @@ import { requireBucketAction } from '../../service/access.ts';
 import { readDocument } from './body.ts';
 import { noSuchKey } from './get-object.ts';
 import { type Answer, empty, xml } from './reply.ts';
-import { rewriteAttributes } from './rewrite-attributes.ts';
 import type { Exchange } from './request.ts';
+import { rewriteAttributes } from './rewrite-attributes.ts';
 import { requireValidTags } from './tags.ts';
 
 export async function getObjectTagging(x: Exchange): Promise<Answer> {
@@ -38,7 +38,8 @@ export async function deleteObjectTagging(x: Exchange): Promise<Answer> {
 export async function getBucketTagging(x: Exchange): Promise<Answer> {
   requireBucketAction(x.credential, x.bucket, 'own');
   const { tags } = x.bucket.settings;
-  if (tags === undefined || Object.keys(tags).length === 0) throw new GatewayError('NoSuchTagSet', undefined, { details: { BucketName: x.bucket.name } });
+  if (tags === undefined || Object.keys(tags).length === 0)
+    throw new GatewayError('NoSuchTagSet', undefined, { details: { BucketName: x.bucket.name } });
   return xml(writeTagging(tags));
 }
 

@@ -15,7 +15,8 @@ export function requireValidTags(pairs: Iterable<readonly [string, string]>, tag
   let count = 0;
   for (const [key, value] of pairs) {
     count += 1;
-    if (count > tagsMax) throw new GatewayError('InvalidTag', `There are more than ${tagsMax} tags; at most ${tagsMax} are allowed.`);
+    if (count > tagsMax)
+      throw new GatewayError('InvalidTag', `There are more than ${tagsMax} tags; at most ${tagsMax} are allowed.`);
     if (key in tags) throw new GatewayError('InvalidTag', `The tag key "${key.slice(0, 80)}" is given twice.`);
     requireTagText('key', key, 1, LIMITS.tagKeyCharsMax);
     requireTagText('value', value, 0, LIMITS.tagValueCharsMax);
@@ -29,6 +30,9 @@ function requireTagText(what: string, text: string, min: number, max: number): v
     throw new GatewayError('InvalidTag', `A tag ${what} has ${text.length} characters; ${min} to ${max} are allowed.`);
   }
   if (!TAG_TEXT.test(text)) {
-    throw new GatewayError('InvalidTag', `The tag ${what} "${text.slice(0, 80)}" holds characters that tags may not have.`);
+    throw new GatewayError(
+      'InvalidTag',
+      `The tag ${what} "${text.slice(0, 80)}" holds characters that tags may not have.`,
+    );
   }
 }

@@ -30,7 +30,10 @@ function parseUploadChecksum(x: Exchange): UploadInfo['checksum'] {
   const typeText = x.header('x-amz-checksum-type');
   if (algorithmText === undefined) {
     if (typeText === undefined) return undefined;
-    throw new GatewayError('InvalidRequest', 'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.');
+    throw new GatewayError(
+      'InvalidRequest',
+      'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.',
+    );
   }
   const algorithm = parseChecksumAlgorithm(algorithmText, 'x-amz-checksum-algorithm');
   return { algorithm, type: parseChecksumType(typeText, algorithm) };
@@ -41,9 +44,14 @@ export async function createMultipartUpload(x: Exchange): Promise<Answer> {
   requireBucketAction(x.credential, bucket, 'write');
   const attributes = parseAttributes(headerValues(x));
   const checksum = parseUploadChecksum(x);
-  const uploadId = await x.front.storage.uploads.create(bucket.name, key, { contentType: contentTypeOf(x), attributes, checksum });
+  const uploadId = await x.front.storage.uploads.create(bucket.name, key, {
+    contentType: contentTypeOf(x),
+    attributes,
+    checksum,
+  });
   const headers: string[] = [];
-  if (checksum !== undefined) headers.push('x-amz-checksum-algorithm', checksum.algorithm, 'x-amz-checksum-type', checksum.type);
+  if (checksum !== undefined)
+    headers.push('x-amz-checksum-algorithm', checksum.algorithm, 'x-amz-checksum-type', checksum.type);
   return xml(writeInitiateMultipartUpload({ bucket: bucket.name, key, uploadId }), headers);
 }
 
@@ -57,9 +65,13 @@ export function partNumberOf(x: Exchange): number {
   const text = x.param('partNumber') ?? '';
   const number = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (number >= 1 && number <= LIMITS.partsMax) return number;
-  throw new GatewayError('InvalidArgument', `Part number must be an integer between 1 and ${LIMITS.partsMax}, inclusive`, {
-    details: { ArgumentName: 'partNumber', ArgumentValue: text.slice(0, 20) },
-  });
+  throw new GatewayError(
+    'InvalidArgument',
+    `Part number must be an integer between 1 and ${LIMITS.partsMax}, inclusive`,
+    {
+      details: { ArgumentName: 'partNumber', ArgumentValue: text.slice(0, 20) },
+    },
+  );
 }
 
 /** The upload that the query names. @throws GatewayError NoSuchUpload */
@@ -85,7 +97,8 @@ export async function uploadPart(x: Exchange): Promise<Answer> {
   const source = await sourceOf(x, plan, undefined, {});
   const part = await x.front.storage.uploads.putPart(bucket.name, key, uploadId, number, source);
   const headers = ['ETag', etagHeader(part.etag)];
-  if (part.checksum !== undefined) headers.push(`x-amz-checksum-${part.checksum.algorithm.toLowerCase()}`, part.checksum.value);
+  if (part.checksum !== undefined)
+    headers.push(`x-amz-checksum-${part.checksum.algorithm.toLowerCase()}`, part.checksum.value);
   return empty(200, headers);
 }
 
