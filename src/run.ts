@@ -1,9 +1,8 @@
 /** Decides what this process is: a verb of the command line, or a child that a supervisor forked. */
 import { readFileSync } from 'node:fs';
-import { CommanderError } from 'commander';
 import { GatewayError } from './base/errors.ts';
 import { EXIT, endingOf } from './cli/exit.ts';
-import { createProgram } from './cli/program.ts';
+import { createProgram, usageExitCode } from './cli/program.ts';
 import { ConfigError } from './config.ts';
 import { type StorageComposition, startRole } from './gateway.ts';
 import { ROLE_VERBS } from './supervisor/messages.ts';
@@ -30,8 +29,8 @@ export async function run(process: NodeJS.Process, entry: string, composition: S
 }
 
 function report(error: unknown, process: NodeJS.Process): number {
-  // Commander has printed its own message.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const usage = usageExitCode(error);
+  if (usage !== undefined) return usage;
   if (error instanceof ConfigError || error instanceof StartRefusal || error instanceof GatewayError) {
     process.stderr.write(`penstock: ${error.message}\n`);
     return error instanceof ConfigError ? EXIT.usage : EXIT.failed;

@@ -1,9 +1,9 @@
 /** The whole command line: every verb in one program. `serve` is handed in, since a gateway lies above the command line. */
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { register as registerBucket } from './bucket.ts';
 import { register as registerDemo } from './demo.ts';
 import { register as registerDoctor } from './doctor.ts';
-import { EXIT_HELP } from './exit.ts';
+import { EXIT, EXIT_HELP, type ExitCode } from './exit.ts';
 import { register as registerExport } from './export.ts';
 import { register as registerGet } from './get.ts';
 import { register as registerImport } from './import.ts';
@@ -44,4 +44,10 @@ export function createProgram(version: string, serve: ServeAction): Command {
   registerServe(program, serve);
   for (const register of VERBS) register(program);
   return program;
+}
+
+/** The exit code of wrong usage, or of help that was asked for; its message was printed. `undefined` for other errors. */
+export function usageExitCode(error: unknown): ExitCode | undefined {
+  if (!(error instanceof CommanderError)) return undefined;
+  return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
 }

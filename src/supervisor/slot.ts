@@ -155,7 +155,10 @@ export class Slot {
     const { log, name } = this.#options;
     const limitMs = grace.busyMs + LIMITS.shutdownMs - LIMITS.drainMs;
     const timer = setTimeout(() => {
-      log.warn({ process: name, childPid: child.pid, limitMs }, `${name} did not end in ${limitMs / 1000} s and is killed`);
+      log.warn(
+        { process: name, childPid: child.pid, limitMs },
+        `${name} did not end in ${limitMs / 1000} s and is killed`,
+      );
       child.kill('SIGKILL');
     }, limitMs);
     const exit = await child.exited;
