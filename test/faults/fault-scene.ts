@@ -1,6 +1,6 @@
 /** Gateways for the fault tests: started on a folder, killed in every way, and gone when the test ends. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -122,4 +122,22 @@ export function lacking(reason: string | undefined): { skip?: string } {
   if (reason === undefined) return {};
   if (process.env.PENSTOCK_CI === '1') throw new Error(`this test must run here, but ${reason}`);
   return { skip: reason };
+}
+
+/** Established connections of a local port that a process holds, from /proc. */
+export function connectionsOf(pid: number, port: number): number {
+  const hexPort = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const inodes = new Set<string>();
+  for (const table of ['tcp', 'tcp6'])
+    for (const line of readFileSync(`/proc/net/${table}`, 'latin1').split('\n')) {
+      const fields = line.trim().split(/\s+/);
+      if (fields[1]?.endsWith(hexPort) === true && fields[3] === '01') inodes.add(fields[9] as string);
+    }
+  return readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+    try {
+      return inodes.has(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? '');
+    } catch {
+      return false; // closed meanwhile
+    }
+  }).length;
 }
