@@ -86,6 +86,8 @@ export const LIMITS = {
   stopIdleMs: 500,
   /** Ctrl-C under npm arrives twice, from the terminal and from npm: only a signal after this is a second one. */
   secondSignalMs: 300,
+  /** Connections on their way to one worker. A worker that is this far behind gets no more until it has taken some. */
+  untakenConnectionsMax: 128,
   /** Accepted connections that wait while no worker is ready; beyond it new ones are closed. */
   waitingConnectionsMax: 1024,
   /** A process that does not answer a scrape by then is shown with the figures that it gave last. */

@@ -152,14 +152,14 @@ export class Decider {
     name: string,
     state: { createdMs: number; ownerId: string; settings: BucketSettings },
   ): void {
-    this.#event(
-      recordHead({
-        kind: RECORD_KIND.bucket,
-        bucketId: id,
-        key: Buffer.from(name),
-        attributes: Buffer.from(JSON.stringify(state)),
-      }),
-    );
+    const attributes = Buffer.from(JSON.stringify(state));
+    if (attributes.length > LIMITS.bucketSettingsBytesMax) {
+      throw new GatewayError(
+        'EntityTooLarge',
+        `The settings of bucket "${name}" would take ${attributes.length} bytes; at most ${LIMITS.bucketSettingsBytesMax} are kept.`,
+      );
+    }
+    this.#event(recordHead({ kind: RECORD_KIND.bucket, bucketId: id, key: Buffer.from(name), attributes }));
   }
 
   #removeBucket(decision: Of<'removeBucket'>, nowMs: number): number {
@@ -205,7 +205,10 @@ export class Decider {
         throw new GatewayError('ConditionalRequestConflict');
     }
     checkWriteConditions(decision.conditions, current?.etag);
-    return this.#writeVersion(version, nowMs);
+    this.#writeVersion(version, nowMs);
+    // The manifest ends the upload too, but may be compacted away before the records of the upload are.
+    this.#endUpload(version.bucketId, version.key, uploadId, nowMs);
+    return nowMs;
   }
 
   #abortUpload(bucketId: number, key: Buffer, uploadId: Buffer, nowMs: number): number {

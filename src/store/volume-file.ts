@@ -20,6 +20,11 @@ import { decodeSuperblock, encodeSuperblock, SUPERBLOCK_BYTES, type Superblock }
 
 const NAME = /^(\d{10})\.vol$/;
 const WINDOW_BYTES = 1024 * 1024;
+/** A longer head is none: objects have a key and attributes, buckets a name and settings. */
+const HEAD_BYTES_MAX = headLength(
+  LIMITS.keyBytesMax,
+  Math.max(LIMITS.recordAttributesBytesMax, LIMITS.bucketSettingsBytesMax),
+);
 
 export function volumesFolder(root: string): string {
   return join(root, 'volumes');
@@ -118,7 +123,7 @@ export function* walkVolume(fd: number, options: WalkOptions): IterableIterator<
 
 function recordAt(window: Window, uuid: Buffer, offset: number): { head: RecordHead; bytes: number } | undefined {
   const bytes = peekHeadLength(window.bytes(offset, RECORD_FIXED_BYTES));
-  if (bytes === undefined || bytes > headLength(LIMITS.keyBytesMax, LIMITS.recordAttributesBytesMax)) return undefined;
+  if (bytes === undefined || bytes > HEAD_BYTES_MAX) return undefined;
   const head = decodeRecordHead(window.bytes(offset, bytes), uuid, offset);
   if (head === undefined || offset + bytes + head.payloadLength > window.end) return undefined;
   return { head, bytes };

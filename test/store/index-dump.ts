@@ -1,4 +1,5 @@
 /** Everything that an index says, in a form that two indexes can be compared in. */
+import assert from 'node:assert/strict';
 import { Entry } from '../../src/format/index-entry.ts';
 import { decodeManifest, type Location } from '../../src/format/manifest.ts';
 import { IndexDatabase } from '../../src/store/index-database.ts';
@@ -62,4 +63,36 @@ function extentsOf(reader: VolumeReader, at: Location): readonly Location[] | st
 
 function hex(bytes: Buffer): string {
   return bytes.toString('hex');
+}
+
+/** Fails with the few entries that differ, shortened: whole dumps are unreadable. */
+export function sameIndex(actual: IndexDump, expected: IndexDump): void {
+  const differences: string[] = [];
+  for (const section of Object.keys(expected) as (keyof IndexDump)[]) {
+    const [a, b] = [lines(actual[section]), lines(expected[section])];
+    for (const key of new Set([...a.keys(), ...b.keys()])) {
+      if (a.get(key) === b.get(key)) continue;
+      differences.push(`${section} ${key}: ${short(a.get(key))} instead of ${short(b.get(key))}`);
+    }
+  }
+  assert.equal(differences.slice(0, 10).join('\n'), '', `${differences.length} entries of the index differ`);
+}
+
+function lines(section: unknown): Map<string, string> {
+  if (typeof section !== 'object' || section === null) return new Map([['', String(section)]]);
+  return new Map(
+    Object.entries(section).map(([key, value]) => [
+      Array.isArray(section) ? nameOf(value, key) : key,
+      JSON.stringify(value),
+    ]),
+  );
+}
+
+function nameOf(value: { id?: number }, position: string): string {
+  return value.id === undefined ? position : `#${value.id}`;
+}
+
+function short(text: string | undefined): string {
+  if (text === undefined) return 'absent';
+  return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }
