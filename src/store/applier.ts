@@ -96,7 +96,7 @@ export class Applier {
     const current = this.#index.entry('objects', key);
     const upload = head.kind === RECORD_KIND.manifest ? attributesOf(head.attributes).upload : undefined;
     if (upload !== undefined) this.#endUpload(head.bucketId, head.key, Buffer.from(upload, 'hex'));
-    if (current !== undefined && current.timestamp >= head.timestamp)
+    if (current !== undefined && !isNewer(head, current))
       return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
     if (this.#index.grave(key) >= head.timestamp) return HEAD_OUTCOME.stale;
     if (current !== undefined) this.#count(current, -1);
@@ -113,7 +113,7 @@ export class Applier {
     if (!known && this.#mode === 'live') return HEAD_OUTCOME.noSuchUpload;
     const key = partKey(uploadId, head.part);
     const current = this.#index.entry('parts', key);
-    if (current !== undefined && current.timestamp >= head.timestamp)
+    if (current !== undefined && !isNewer(head, current))
       return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
     if (current !== undefined) this.#count(current, -1);
     const entry = this.#entry(head, at, manifest);
@@ -125,13 +125,14 @@ export class Applier {
   #tombstone(head: RecordHead, at: RecordPlace): HeadOutcome {
     const key = indexKey(head.bucketId, head.key);
     const current = this.#index.entry('objects', key);
+    // Also one that comes too late: a rebuild may read it before the write that it came too late for, and must count alike.
+    this.#keep(at, head);
     if (current !== undefined && current.timestamp > head.timestamp) return HEAD_OUTCOME.stale;
     if (current !== undefined) {
       this.#count(current, -1);
       this.#index.objects.removeSync(key);
     }
     if (this.#index.grave(key) < head.timestamp) this.#index.setGrave(key, head.timestamp);
-    this.#keep(at, head);
     return HEAD_OUTCOME.applied;
   }
 
@@ -268,6 +269,15 @@ export class Applier {
       start = next;
     }
   }
+}
+
+/**
+ * Two workers can give the same timestamp to one key. Then version and digest decide, so that the winner is the same in whatever
+ * order, and wherever, the two records are read; the loser of a live race is written again with a newer timestamp.
+ */
+function isNewer(head: RecordHead, current: Entry): boolean {
+  if (head.timestamp !== current.timestamp) return head.timestamp > current.timestamp;
+  return (head.versionId.compare(current.versionId) || head.digest.compare(current.digest)) > 0;
 }
 
 function sameRecord(entry: Entry, at: RecordPlace): boolean {
