@@ -67,7 +67,8 @@ export async function listParts(x: Exchange): Promise<Answer> {
       owner: ownerOf(x, bucket),
       checksum: page.upload.checksum,
       marker,
-      nextMarker: parts.at(-1)?.number ?? 0,
+      // Only when there is more: the paginator of @aws-sdk goes on, and from the start, as long as it is given one.
+      nextMarker: page.nextAfter === undefined ? undefined : parts.at(-1)?.number,
       maxParts: limit,
       truncated: limit > 0 && page.nextAfter !== undefined,
       parts,
