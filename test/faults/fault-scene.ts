@@ -52,10 +52,11 @@ export class FaultScene {
     return caller;
   }
 
-  /** Ends what still runs, by pid, and removes the folder. */
-  async close(): Promise<void> {
+  /** Ends what still runs, by pid, takes disks down, and removes the folder. */
+  async close(disks: readonly { down(): Promise<void> }[] = []): Promise<void> {
     for (const caller of this.#callers.splice(0)) caller.close();
     for (const gateway of this.#gateways.splice(0)) await killAll(gateway);
+    for (const disk of disks) await disk.down();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
