@@ -67,7 +67,6 @@ export const LIMITS = {
   uploadExpiryMs: 7 * 24 * 3600 * 1000,
   /** Tombstones are remembered in the index this long, to order late writes; a write that waited longer is written again. */
   graveTtlMs: 10 * 60 * 1000,
-  staleWriteMs: 5 * 60 * 1000,
   shutdownMs: 30_000,
 
   // --- processes ---
@@ -86,10 +85,8 @@ export const LIMITS = {
   stopIdleMs: 500,
   /** Ctrl-C under npm arrives twice, from the terminal and from npm: only a signal after this is a second one. */
   secondSignalMs: 300,
-  /** Connections on their way to one worker. A worker that is this far behind gets no more until it has taken some. */
-  untakenConnectionsMax: 128,
-  /** Accepted connections that wait while no worker is ready; beyond it new ones are closed. */
-  waitingConnectionsMax: 1024,
+  /** Accepted connections that wait for a worker to take them: a burst of every client at once; beyond it new ones are closed. */
+  waitingConnectionsMax: 8192,
   /** A process that does not answer a scrape by then is shown with the figures that it gave last. */
   metricsTimeoutMs: 2000,
   workersMax: 256,
@@ -178,7 +175,6 @@ assert(
   'a manifest must hold the extents of the largest object',
 );
 assert(LIMITS.partsMax * LIMITS.partBytesMax >= LIMITS.objectBytesMax, 'the largest object must be reachable by parts');
-assert(LIMITS.staleWriteMs < LIMITS.graveTtlMs, 'a tombstone must outlive every write that it may have to order');
 assert(LIMITS.drainIdleMs < LIMITS.drainMs, 'idle connections are given up before running responses');
 assert(LIMITS.drainMs < LIMITS.shutdownMs, 'a drained worker must have time left to close its store');
 assert(LIMITS.grpcPingTimeoutMs < LIMITS.grpcPingIntervalMs, 'one ping at a time');

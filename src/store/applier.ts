@@ -31,16 +31,24 @@ export class Applier {
   readonly #index: IndexDatabase;
   readonly #readManifest: ManifestReader;
   readonly #mode: 'live' | 'rebuild';
+  /** Deletes older than this may be forgotten: what is older and not there can not be judged. */
+  readonly #horizon: () => number;
   /** Live bytes that changed, by volume, since the last `flush`. */
   #live = new Map<number, number>();
   #bucketIds: Set<number> | undefined;
   readonly #endedUploads = new Set<string>();
   readonly #endedBuckets = new Map<number, number>();
 
-  constructor(index: IndexDatabase, readManifest: ManifestReader, mode: 'live' | 'rebuild') {
+  constructor(
+    index: IndexDatabase,
+    readManifest: ManifestReader,
+    mode: 'live' | 'rebuild',
+    horizon: () => number = () => 0,
+  ) {
     this.#index = index;
     this.#readManifest = readManifest;
     this.#mode = mode;
+    this.#horizon = horizon;
   }
 
   /** Forgets what an aborted transaction told it. */
@@ -98,6 +106,7 @@ export class Applier {
     if (upload !== undefined) this.#endUpload(head.bucketId, head.key, Buffer.from(upload, 'hex'));
     if (current !== undefined && !isNewer(head, current))
       return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
+    if (current === undefined && head.timestamp < this.#horizon()) return HEAD_OUTCOME.stale;
     if (this.#index.grave(key) >= head.timestamp) return HEAD_OUTCOME.stale;
     if (current !== undefined) this.#count(current, -1);
     const entry = this.#entry(head, at, manifest);

@@ -7,8 +7,10 @@
  * Runs in the keeper, in small steps with rests in between, so that commits and foreground reads do not feel it. A crash at
  * any point leaves copies that nothing points to, which are dead bytes of the output volume.
  */
-import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { crc32 } from '@node-rs/crc32';
+import { LIMITS } from '../base/limits.ts';
 import { attributesOf } from '../format/attributes.ts';
 import { indexKey, partKey, uploadKey } from '../format/index-key.ts';
 import type { Location } from '../format/manifest.ts';
@@ -29,12 +31,24 @@ const ACTIVE_DEAD_BYTES = 64 * 1024 * 1024;
 /** Bytes and records copied between two rests. Rests are three times as long as the work. */
 const STEP_BYTES = 8 * 1024 * 1024;
 const STEP_RECORDS = 512;
+/** Records looked at, of which few may be needed. */
+const STEP_SEEN = 2048;
 
 /** A needed record and its copy. */
 interface Move {
   readonly head: RecordHead;
   readonly from: Location;
   readonly to: Location;
+}
+
+/** Work between two rests. */
+interface Step {
+  readonly moves: Move[];
+  readonly started: number;
+  /** End of the output at which the step is big enough. */
+  readonly until: number;
+  /** Records looked at, needed or not. */
+  seen: number;
 }
 
 interface Output {
@@ -123,72 +137,89 @@ export class Compactor {
     }
   }
 
-  /** False when the volume must stay: it is damaged inside, or the keeper stops. */
+  /** False when the volume must stay: something that is needed is damaged, or the keeper stops. */
   async #copyLive(volume: VolumeState): Promise<boolean> {
-    const fd = openSync(volumePath(this.#keeper.root, volume.id), 'r');
     const output = this.#openOutput();
-    this.#oldestElsewhere = Math.min(
-      ...this.#keeper.index.volumes().map((v) => (v.id === volume.id ? Number.MAX_SAFE_INTEGER : v.oldest)),
-    );
-    let moves: Move[] = [];
-    let stepStart = output.end;
     try {
-      const options = {
-        uuid: Buffer.from(volume.uuid, 'hex'),
-        start: SUPERBLOCK_BYTES,
-        end: volume.end,
-        payloads: true,
-      };
-      for (const step of walkVolume(fd, options)) {
-        if (this.#stopped) return false;
-        if (step.kind === 'damage') return false;
-        const from = {
-          volume: volume.id,
-          offset: step.offset,
-          headLength: step.headLength,
-          length: step.head.payloadLength,
-          crc: step.head.payloadCrc,
-        };
-        if (!this.#isNeeded(step.head, from)) continue;
-        if (step.payloadIntact === false) return false;
-        moves.push(this.#copy(fd, output, step.head, from));
-        if (output.end - stepStart < STEP_BYTES && moves.length < STEP_RECORDS) continue;
-        await this.#finishStep(output, moves);
-        moves = [];
-        stepStart = output.end;
+      const fd = openSync(volumePath(this.#keeper.root, volume.id), 'r');
+      try {
+        return await this.#copyFrom(fd, volume, output);
+      } finally {
+        closeSync(fd);
       }
-      await this.#finishStep(output, moves);
-      return true;
     } finally {
-      closeSync(fd);
-      closeSync(output.fd);
-      this.#keeper.reserved.delete(output.grant.id);
-      this.#keeper.sealVolume(output.grant.id, output.end, false);
+      this.#closeOutput(output);
     }
   }
 
+  async #copyFrom(fd: number, volume: VolumeState, output: Output): Promise<boolean> {
+    const { index } = this.#keeper;
+    this.#oldestElsewhere = Math.min(
+      ...index.volumes().map((v) => (v.id === volume.id ? Number.MAX_SAFE_INTEGER : v.oldest)),
+    );
+    const uuid = Buffer.from(volume.uuid, 'hex');
+    let eventBytes = 0;
+    let step = newStep(output);
+    for (const found of walkVolume(fd, { uuid, start: SUPERBLOCK_BYTES, end: volume.end, payloads: false })) {
+      if (this.#stopped) return false;
+      if (found.kind === 'damage') continue;
+      const { head, offset, headLength, length } = found;
+      if (isEvent(head)) eventBytes += length;
+      const from = { volume: volume.id, offset, headLength, length: head.payloadLength, crc: head.payloadCrc };
+      const move = this.#isNeeded(head, from) ? this.#copy(fd, output, head, from) : undefined;
+      if (move !== undefined) step.moves.push(move);
+      step.seen++;
+      if (output.end < step.until && step.moves.length < STEP_RECORDS && step.seen < STEP_SEEN) continue;
+      await this.#finishStep(output, step);
+      step = newStep(output);
+    }
+    await this.#finishStep(output, step);
+    // What is still counted is needed and damaged. What is damaged and not needed any more goes with the volume.
+    return (index.volume(volume.id)?.live ?? 0) <= eventBytes;
+  }
+
   #openOutput(): Output {
-    const { root, clock } = this.#keeper;
+    const { root, clock, reserved } = this.#keeper;
     const grant = this.#keeper.openVolume('compactor');
-    this.#keeper.reserved.add(grant.id);
+    reserved.add(grant.id);
     const superblock = {
       volumeId: grant.id,
       volumeUuid: grant.uuid,
       storeUuid: grant.storeUuid,
       createdMs: clock.now(),
     };
-    const fd = grant.isNew ? createVolumeFile(root, superblock) : openSync(volumePath(root, grant.id), 'r+');
-    return { grant, fd, end: grant.end };
+    try {
+      const fd = grant.isNew ? createVolumeFile(root, superblock) : openSync(volumePath(root, grant.id), 'r+');
+      return { grant, fd, end: grant.end };
+    } catch (error) {
+      reserved.delete(grant.id);
+      this.#keeper.sealVolume(grant.id, grant.end, true);
+      throw error;
+    }
+  }
+
+  /** Copies that no step finished are cut off: they would be records that nobody counts. */
+  #closeOutput(output: Output): void {
+    const { index, reserved } = this.#keeper;
+    const end = index.volume(output.grant.id)?.end ?? output.end;
+    try {
+      ftruncateSync(output.fd, end);
+      closeSync(output.fd);
+    } finally {
+      reserved.delete(output.grant.id);
+      this.#keeper.sealVolume(output.grant.id, end, false);
+    }
   }
 
   #isNeeded(head: RecordHead, at: Location): boolean {
     const { index } = this.#keeper;
     switch (head.kind) {
       case RECORD_KIND.tombstone:
-      case RECORD_KIND.bucketGone:
       case RECORD_KIND.uploadGone:
-        // Needed while another volume may hold an older record of what it ended.
-        return this.#oldestElsewhere < head.timestamp;
+        return this.#endsSomething(head);
+      case RECORD_KIND.bucketGone:
+        // The id of the newest bucket must stay known, or a rebuilt index would give it away again.
+        return this.#endsSomething(head) || head.bucketId + 1 === index.number('next-bucket');
       case RECORD_KIND.bucket:
         return index.bucket(head.key.toString())?.timestamp === head.timestamp;
       case RECORD_KIND.upload:
@@ -198,9 +229,15 @@ export class Compactor {
       default:
         return [...this.#owners(head)].some((owner) => {
           const entry = index.entry(owner.table, owner.indexKey);
-          return entry !== undefined && keepsAlive(entry, at, (location) => this.#keeper.readManifest(location));
+          return entry !== undefined && keepsAlive(entry, at, this.#keeper.readManifest);
         });
     }
+  }
+
+  /** Another volume may hold an older record of what it ended, or a write may still be under way that it must end. */
+  #endsSomething(head: RecordHead): boolean {
+    const underWay = (this.#keeper.clock.now() - LIMITS.graveTtlMs) * 1024;
+    return this.#oldestElsewhere < head.timestamp || head.timestamp > underWay;
   }
 
   /** Entries that may point at a record: the object of its key, and the parts of its upload. */
@@ -215,12 +252,15 @@ export class Compactor {
       yield { table: 'parts', indexKey: pair.key, bucketId, key };
   }
 
-  #copy(fd: number, output: Output, head: RecordHead, from: Location): Move {
+  /** `undefined` for a damaged payload, which stays where it is. */
+  #copy(fd: number, output: Output, head: RecordHead, from: Location): Move | undefined {
+    const payload = readFully(fd, from.offset + from.headLength, head.payloadLength);
+    if (crc32(payload) !== head.payloadCrc) return undefined;
     const bytes = encodeRecordHead(head, output.grant.uuid, output.end);
     const length = recordLength(bytes.length, head.payloadLength);
     const record = Buffer.alloc(length);
     bytes.copy(record);
-    readFully(fd, from.offset + from.headLength, head.payloadLength).copy(record, bytes.length);
+    payload.copy(record, bytes.length);
     for (let done = 0; done < length; ) done += writeSync(output.fd, record, done, length - done, output.end + done);
     const to = { ...from, volume: output.grant.id, offset: output.end };
     output.end += length;
@@ -229,9 +269,12 @@ export class Compactor {
     return { head: { ...head, key: Buffer.from(head.key), attributes: Buffer.from(head.attributes) }, from, to };
   }
 
-  async #finishStep(output: Output, moves: readonly Move[]): Promise<void> {
-    if (moves.length === 0) return;
-    const started = performance.now();
+  async #finishStep(output: Output, { moves, started }: Step): Promise<void> {
+    if (moves.length > 0) this.#repoint(output, moves);
+    await sleep(Math.min(1000, 3 * (performance.now() - started)));
+  }
+
+  #repoint(output: Output, moves: readonly Move[]): void {
     fdatasyncSync(output.fd);
     this.#keeper.relocate((tools) => {
       const state = tools.index.volume(output.grant.id) as VolumeState;
@@ -251,8 +294,11 @@ export class Compactor {
       }
       for (const owner of owners.values()) repointExtents(tools, owner, moved);
     });
-    await sleep(Math.min(1000, 3 * (performance.now() - started)));
   }
+}
+
+function newStep(output: Output): Step {
+  return { moves: [], started: performance.now(), until: output.end + STEP_BYTES, seen: 0 };
 }
 
 function isEvent(head: RecordHead): boolean {

@@ -5,7 +5,7 @@
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { Entry } from '../format/index-entry.ts';
-import { keyOfIndexKey } from '../format/index-key.ts';
+import { keyOfIndexKey, splitUploadKey } from '../format/index-key.ts';
 import { decodeManifest, type Location } from '../format/manifest.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import type { IndexDatabase, VolumeState } from './index-database.ts';
@@ -34,6 +34,7 @@ export type DoctorProgress = (done: { volume: number; volumes: number; bytes: nu
 
 /** Names beyond this are counted, not kept. */
 const DAMAGED_MAX = 10_000;
+const FIRST_KEY = Buffer.from([0]);
 
 /** Half-open stretch of a volume. */
 interface Stretch {
@@ -114,14 +115,7 @@ class Examination {
     const { report } = this;
     report.volumes++;
     const length = fstatSync(fd).size;
-    const found = readSuperblock(fd, path);
-    if (found === undefined)
-      this.#fault(
-        volume.id,
-        'both copies of its superblock are damaged; its records can still be read while the index has its uuid',
-      );
-    else if (found.damagedCopy)
-      this.#fault(volume.id, 'one of the two copies of its superblock is damaged; the other one serves');
+    this.#superblock(fd, volume, path);
     if (length < volume.end)
       this.#fault(volume.id, `has ${length} bytes where the index expects ${volume.end}; the end is lost`, {
         start: length,
@@ -154,6 +148,23 @@ class Examination {
     }
   }
 
+  #superblock(fd: number, { id, uuid }: VolumeState, path: string): void {
+    try {
+      const found = readSuperblock(fd, path);
+      if (found === undefined)
+        this.#fault(
+          id,
+          'has a superblock of which both copies are damaged; its records can be read while the index has its uuid',
+        );
+      else if (found.superblock.volumeId !== id || found.superblock.volumeUuid.toString('hex') !== uuid)
+        this.#fault(id, 'has the superblock of another volume');
+      else if (found.damagedCopy)
+        this.#fault(id, 'has a superblock of which one of the two copies is damaged; the other one serves');
+    } catch (error) {
+      this.#fault(id, `has a superblock that this release cannot read: ${(error as Error).message}`);
+    }
+  }
+
   #fault(volume: number, what: string, stretch?: Stretch): void {
     if (this.report.volumeFaults.length < DAMAGED_MAX) this.report.volumeFaults.push(`volume ${volume} ${what}`);
     if (stretch === undefined) return;
@@ -162,19 +173,28 @@ class Examination {
     else stretches.push(stretch);
   }
 
-  /** Objects and parts whose bytes lie in what was found damaged, or in volumes that are not there. */
+  /** Objects, and parts of unfinished uploads, whose bytes lie in what was found damaged, or in volumes that are not there. */
   #nameObjects(): void {
     const buckets = new Map(this.#index.buckets().map((b) => [b.id, b.name]));
     const known = new Set(this.#index.volumes().map((v) => v.id));
-    for (const { key, value } of this.#index.range('objects', Buffer.from([0]), undefined)) {
+    const name = (indexKey: Buffer, key: Buffer, reason: string): void => {
+      if (this.report.damaged.length >= DAMAGED_MAX) return;
+      const bucket = buckets.get(indexKey.readUInt32BE(0)) ?? '?';
+      this.report.damaged.push({ bucket, key: key.toString(), reason });
+    };
+    for (const { key, value } of this.#index.range('objects', FIRST_KEY, undefined)) {
       this.report.objects++;
       const reason = this.#damageOf(new Entry(value), known);
-      if (reason === undefined || this.report.damaged.length >= DAMAGED_MAX) continue;
-      this.report.damaged.push({
-        bucket: buckets.get(key.readUInt32BE(0)) ?? '?',
-        key: keyOfIndexKey(key).toString(),
-        reason,
-      });
+      if (reason !== undefined) name(key, keyOfIndexKey(key), reason);
+    }
+    for (const upload of this.#index.range('uploads', FIRST_KEY, undefined)) {
+      const { key, uploadId } = splitUploadKey(upload.key);
+      for (const { value } of this.#index.prefixed('parts', uploadId)) {
+        const part = new Entry(value);
+        const reason = this.#damageOf(part, known);
+        if (reason !== undefined)
+          name(upload.key, key, `part ${part.partCount} of upload ${uploadId.toString('hex')}: ${reason}`);
+      }
     }
   }
 

@@ -142,6 +142,15 @@ export class IndexDatabase {
     this.graves.putSync(key, bytes);
   }
 
+  /** Timestamps below it may have been deleted by graves that are forgotten. */
+  graveHorizon(): number {
+    return this.number('grave-horizon') ?? 0;
+  }
+
+  setGraveHorizon(timestamp: number): void {
+    this.setNumber('grave-horizon', timestamp);
+  }
+
   /** Pairs from `start` (inclusive) up to `end` (exclusive), in order. */
   *range(
     table: 'objects' | 'graves' | 'uploads' | 'parts',

@@ -9,15 +9,14 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import type { Clock } from '../base/clock.ts';
-import { LIMITS } from '../base/limits.ts';
-import { decodeManifest, type Location, type Manifest } from '../format/manifest.ts';
+import type { Manifest } from '../format/manifest.ts';
 import { decodeRecordHead, type RecordHead } from '../format/record.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
-import { Applier } from './applier.ts';
+import { Applier, type ManifestReader } from './applier.ts';
 import {
   type DecisionOutcome,
   HEAD_OUTCOME,
@@ -34,12 +33,14 @@ import { Decider } from './decider.ts';
 import { GraveKeeper } from './grave-keeper.ts';
 import { IndexDatabase, type VolumeState } from './index-database.ts';
 import { KeeperVolume } from './keeper-volume.ts';
+import { manifestReader } from './manifest-reader.ts';
 import { rebuildIndex, volumeFiles } from './rebuild.ts';
+import { Recovery } from './recovery.ts';
 import type { RelocationTools } from './relocator.ts';
 import { diskSpace, indexFolder, openStoreRoot, volumeBytesFor } from './store-root.ts';
-import { diskFailure } from './volume-appender.ts';
-import { volumePath, walkVolume } from './volume-file.ts';
+import { syncFolder, volumePath, volumesFolder } from './volume-file.ts';
 import { VolumeReader } from './volume-reader.ts';
+import { diskFailure } from './volume-write.ts';
 
 export interface KeeperOptions {
   readonly root: string;
@@ -83,6 +84,8 @@ export class Keeper {
   readonly #reader: VolumeReader;
   readonly #volume: KeeperVolume;
   readonly compactor: Compactor;
+  readonly #recovery: Recovery;
+  readonly readManifest: ManifestReader;
   readonly #graves: GraveKeeper;
   readonly #events = new Map<string, KeeperEvents>();
   /** Volumes that compaction reads or writes: not granted. */
@@ -99,30 +102,33 @@ export class Keeper {
     this.index = index;
     this.#storeUuid = storeUuid;
     this.volumeBytesMax = volumeBytesFor(diskSpace(options.root).totalBytes);
-    this.#newest = index.number('clock') ?? 0;
-    this.#reader = new VolumeReader(options.root);
-    this.#applier = new Applier(index, (location) => this.readManifest(location), 'live');
-    this.#volume = new KeeperVolume(this);
-    this.#decider = new Decider(
-      index,
-      this.#applier,
-      (...record) => this.#write(...record),
-      (location) => this.readManifest(location),
-    );
-    this.compactor = new Compactor(this);
     this.#graves = new GraveKeeper(index, options.clock);
+    this.#newest = Math.max(index.number('clock') ?? 0, this.#graves.horizon);
+    this.#reader = new VolumeReader(options.root);
+    this.readManifest = manifestReader(this.#reader);
+    this.#applier = new Applier(index, this.readManifest, 'live', () => this.#graves.horizon);
+    this.#volume = new KeeperVolume(this);
+    this.#decider = new Decider(index, this.#applier, (...record) => this.#write(...record), this.readManifest);
+    this.compactor = new Compactor(this);
+    this.#recovery = new Recovery({
+      root: this.root,
+      storeUuid,
+      index,
+      log: this.log,
+      applier: this.#applier,
+      transact: (work) => this.#transact(work),
+      saw: (timestamp) => {
+        this.#newest = Math.max(this.#newest, timestamp);
+      },
+      dropVolume: (volume) => this.dropVolume(volume),
+    });
   }
 
   /** Opens the store for writing and brings the index up to date with the volumes; a lost index is made anew. */
   static async open(options: KeeperOptions): Promise<Keeper> {
-    const { root, log } = options;
-    const { uuid } = openStoreRoot(root);
-    if (!existsSync(join(indexFolder(root), 'data.mdb')) && volumeFiles(root).length > 0) {
-      log.warn({ root, volumes: volumeFiles(root).length }, 'the index is missing; it is made anew from the volumes');
-      await rebuildIndex(root, log);
-    }
-    const keeper = new Keeper(options, uuid, IndexDatabase.open(indexFolder(options.root), 'write'));
-    keeper.#recover(new Set(options.aliveSessions ?? []));
+    const { uuid } = openStoreRoot(options.root);
+    const keeper = new Keeper(options, uuid, await openIndex(options.root, options.log));
+    keeper.#recovery.run(new Set(options.aliveSessions ?? []));
     return keeper;
   }
 
@@ -156,7 +162,7 @@ export class Keeper {
     this.#transact(() =>
       work({
         index: this.index,
-        readManifest: (location) => this.readManifest(location),
+        readManifest: this.readManifest,
         write: (...record) => this.#write(...record),
         addLive: (volume, bytes) => this.#applier.addLive(volume, bytes),
       }),
@@ -183,7 +189,17 @@ export class Keeper {
       setImmediate(() => this.#run());
     }
     this.#commit(batch);
-    this.#graves.sweep();
+    this.#sweepGraves();
+  }
+
+  #sweepGraves(): void {
+    try {
+      this.#graves.sweep();
+      // A writer that was refused for its old timestamp gets a newer one from this clock.
+      this.#newest = Math.max(this.#newest, this.#graves.horizon);
+    } catch (error) {
+      this.log.warn({ error: String(error) }, 'old deletes could not be forgotten; it is tried again');
+    }
   }
 
   /** One transaction for all; when it fails, one for each, so that a bad one fails alone. */
@@ -257,14 +273,12 @@ export class Keeper {
     const volume = this.index.volume(group.volume);
     if (volume === undefined) throw new Error(`volume ${group.volume} was never granted`);
     const uuid = Buffer.from(volume.uuid, 'hex');
-    const staleBefore = (this.clock.now() - LIMITS.staleWriteMs) * 1024;
     let oldest = volume.oldest;
     const outcomes = group.heads.map((bytes, i) => {
       const offset = group.offsets[i] as number;
       // Over the socket bytes come as plain views.
       const head = decodeRecordHead(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), uuid, offset);
       if (head === undefined) throw new Error(`a submitted head of volume ${group.volume} at ${offset} is damaged`);
-      if (head.timestamp < staleBefore) return HEAD_OUTCOME.stale;
       oldest = Math.min(oldest, head.timestamp);
       this.#newest = Math.max(this.#newest, head.timestamp);
       return this.#applier.apply(head, { volume: group.volume, offset, headLength: bytes.length });
@@ -327,8 +341,14 @@ export class Keeper {
       !volume.damaged &&
       volume.dropped !== true &&
       volume.end < this.volumeBytesMax / 2 &&
-      !this.reserved.has(volume.id)
+      !this.reserved.has(volume.id) &&
+      this.#endsAt(volume.id, volume.end)
     );
+  }
+
+  /** A file that is gone or of another length is for the doctor; nobody may append to it. */
+  #endsAt(id: number, end: number): boolean {
+    return statSync(volumePath(this.root, id), { throwIfNoEntry: false })?.size === end;
   }
 
   /** What lies behind the end was refused to its writer; it is cut off, so that no rebuild finds it. */
@@ -356,6 +376,8 @@ export class Keeper {
     const { id } = volume;
     this.index.transaction(() => this.index.setVolume({ ...volume, dropped: true }));
     rmSync(volumePath(this.root, id), { force: true });
+    // A file that came back after a power cut would bring back what later deletes have ended and are forgotten for.
+    syncFolder(volumesFolder(this.root));
     this.index.transaction(() => this.index.removeVolume(id));
     this.#reader.drop(id);
     for (const events of this.#events.values()) events.volumeDropped(id);
@@ -364,11 +386,6 @@ export class Keeper {
   wantSealed(volume: VolumeState): void {
     if (volume.owner === KEEPER_SESSION) this.#volume.seal();
     else this.#events.get(volume.owner)?.sealWanted(volume.id);
-  }
-
-  readManifest(location: Location): Manifest {
-    const bytes = this.#reader.readNow(location);
-    return decodeManifest(bytes);
   }
 
   storeStats(): StoreStats {
@@ -391,85 +408,22 @@ export class Keeper {
   /** The worker is gone: what it appended and nobody acknowledged is applied, and its volumes are free for others. */
   workerExited(session: string): void {
     this.#events.delete(session);
-    for (const volume of this.index.volumes()) if (!volume.sealed && volume.owner === session) this.#replayTail(volume);
-    this.index.transaction(() => this.index.removeSession(session));
+    this.#recovery.session(session);
   }
+}
 
-  #recover(alive: ReadonlySet<string>): void {
-    for (const volume of this.index.volumes()) {
-      if (volume.dropped === true) this.dropVolume(volume);
-      else if (!volume.sealed && !alive.has(volume.owner)) this.#replayTail(volume);
-    }
-    this.index.transaction(() => {
-      for (const session of this.index.sessions()) if (!alive.has(session)) this.index.removeSession(session);
-    });
+/** The index of a store; made anew when it is missing, or empty where there are volumes. */
+async function openIndex(root: string, log: StoreLog): Promise<IndexDatabase> {
+  const folder = indexFolder(root);
+  const volumes = volumeFiles(root).length;
+  if (volumes > 0) {
+    const old = existsSync(join(folder, 'data.mdb')) ? IndexDatabase.open(folder, 'write') : undefined;
+    if (old !== undefined && old.volumes().length > 0) return old;
+    await old?.close();
+    log.warn({ root, volumes }, 'the index is missing or empty; it is made anew from the volumes');
+    await rebuildIndex(root, log);
   }
-
-  /**
-   * Applies the records behind the end that the index knows, cuts off what is torn, and seals the volume. Nothing in the tail
-   * was acknowledged: an acknowledged write is in the index, and the index is flushed.
-   */
-  #replayTail(volume: VolumeState): void {
-    const path = volumePath(this.root, volume.id);
-    if (!existsSync(path)) {
-      this.#missing(volume, path);
-      return;
-    }
-    const fd = openSync(path, 'r+');
-    try {
-      const length = fstatSync(fd).size;
-      if (length < volume.end) {
-        this.log.error(
-          { volume: volume.id, path, bytes: length, expected: volume.end },
-          'a volume is shorter than the index says; the objects behind its end are lost; run "penstock doctor"',
-        );
-        this.index.transaction(() => this.index.setVolume({ ...volume, owner: '', sealed: true, damaged: true }));
-        return;
-      }
-      const end = this.#transact(() => this.#replay(fd, volume, length));
-      if (end < length) ftruncateSync(fd, end);
-      const current = this.index.volume(volume.id) as VolumeState;
-      this.index.transaction(() => this.index.setVolume({ ...current, owner: '', sealed: true, end }));
-      if (length > volume.end)
-        this.log.info(
-          { volume: volume.id, replayed: end - volume.end, cut: length - end },
-          'replayed the tail of a volume',
-        );
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  #replay(fd: number, volume: VolumeState, length: number): number {
-    let end = volume.end;
-    let oldest = volume.oldest;
-    for (const step of walkVolume(fd, {
-      uuid: Buffer.from(volume.uuid, 'hex'),
-      start: volume.end,
-      end: length,
-      payloads: true,
-    })) {
-      if (step.kind === 'damage' || step.payloadIntact === false) break;
-      oldest = Math.min(oldest, step.head.timestamp);
-      this.#newest = Math.max(this.#newest, step.head.timestamp);
-      this.#applier.apply(step.head, { volume: volume.id, offset: step.offset, headLength: step.headLength });
-      end = step.offset + step.length;
-    }
-    this.index.setVolume({ ...volume, end: Math.min(end, length), oldest });
-    return Math.min(end, length);
-  }
-
-  #missing(volume: VolumeState, path: string): void {
-    if (volume.end > SUPERBLOCK_BYTES) {
-      this.log.error(
-        { volume: volume.id, path, live: volume.live },
-        'a volume file is missing; its objects answer DataLoss; restore the file, or run "penstock doctor"',
-      );
-      this.index.transaction(() => this.index.setVolume({ ...volume, owner: '', sealed: true, damaged: true }));
-      return;
-    }
-    this.index.transaction(() => this.index.removeVolume(volume.id));
-  }
+  return IndexDatabase.open(folder, 'write');
 }
 
 function isMapFull(error: unknown): boolean {

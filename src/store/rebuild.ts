@@ -4,13 +4,24 @@
  */
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeManifest, type Location } from '../format/manifest.ts';
+import { crc32 } from '@node-rs/crc32';
+import { LIMITS } from '../base/limits.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import { Applier } from './applier.ts';
 import type { StoreLog } from './committer.ts';
 import { IndexDatabase, type VolumeState } from './index-database.ts';
+import { manifestReader } from './manifest-reader.ts';
 import { indexFolder } from './store-root.ts';
-import { readSuperblock, syncFolder, volumeIdOf, volumePath, volumesFolder, walkVolume } from './volume-file.ts';
+import {
+  readFully,
+  readSuperblock,
+  syncFolder,
+  volumeIdOf,
+  volumePath,
+  volumesFolder,
+  type WalkStep,
+  walkVolume,
+} from './volume-file.ts';
 import { VolumeReader } from './volume-reader.ts';
 
 export interface RebuildReport {
@@ -25,6 +36,8 @@ export interface RebuildReport {
 
 /** Records of one transaction. */
 const BATCH = 2000;
+/** A group, and its last record beyond the limit. */
+const TORN_BYTES_MAX = LIMITS.groupBytesMax + LIMITS.manifestBytesMax;
 
 export function volumeFiles(root: string): { id: number; path: string }[] {
   if (!existsSync(volumesFolder(root))) return [];
@@ -70,8 +83,7 @@ class Rebuild {
     this.#root = root;
     this.#index = index;
     this.#log = log;
-    const readManifest = (location: Location) => decodeManifest(reader.readNow(location));
-    this.#applier = new Applier(index, readManifest, 'rebuild');
+    this.#applier = new Applier(index, manifestReader(reader), 'rebuild');
   }
 
   run(): RebuildReport {
@@ -81,6 +93,8 @@ class Rebuild {
     this.#index.transaction(() => {
       this.#writeLive();
       this.#index.setNumber('clock', this.#newest);
+      // All graves are forgotten.
+      this.#index.setGraveHorizon(this.#newest + 1);
       this.#index.setNumber('next-volume', (files.at(-1)?.id ?? 0) + 1);
     });
     this.#report.objects = this.#index.objectStats().entries;
@@ -94,7 +108,11 @@ class Rebuild {
       const found = length < SUPERBLOCK_BYTES ? undefined : readSuperblock(fd, path);
       if (found === undefined || found.superblock.volumeId !== id) {
         const reason =
-          length < SUPERBLOCK_BYTES ? 'it is shorter than a superblock' : 'both copies of its superblock are damaged';
+          length < SUPERBLOCK_BYTES
+            ? 'it is shorter than a superblock'
+            : found === undefined
+              ? 'both copies of its superblock are damaged'
+              : `it is volume ${found.superblock.volumeId} under a wrong name`;
         this.#report.unreadable.push({ path, reason });
         this.#log.error({ path, reason }, 'a volume cannot be read; its objects are not in the new index');
         return;
@@ -107,7 +125,7 @@ class Rebuild {
   }
 
   #records(fd: number, id: number, uuid: Buffer, length: number): void {
-    const steps = walkVolume(fd, { uuid, start: SUPERBLOCK_BYTES, end: length, payloads: false });
+    const steps = sound(fd, uuid, length);
     let state: VolumeState = {
       id,
       uuid: uuid.toString('hex'),
@@ -128,6 +146,8 @@ class Rebuild {
             // At the end of a volume it is the torn tail of a crash; in the middle it is damage.
             const isTail = step.end === length;
             if (!isTail) this.#report.damagedBytes += step.end - step.offset;
+            else
+              this.#log.warn({ volume: id, from: step.offset, to: step.end }, 'the torn end of a volume is left out');
             state = { ...state, damaged: true };
           } else {
             this.#report.records++;
@@ -147,4 +167,30 @@ class Rebuild {
       if (volume !== undefined) this.#index.setVolume({ ...volume, live: volume.live + bytes });
     }
   }
+}
+
+/**
+ * The records of a volume, without the torn end of a write that a crash cut short: its head may be whole and its payload not,
+ * and such a record must not replace the one before it. Only the last group can be torn, so only there payloads are read; one
+ * that is damaged counts as torn when nothing whole follows it.
+ */
+function* sound(fd: number, uuid: Buffer, length: number): IterableIterator<WalkStep> {
+  let held: WalkStep[] = [];
+  for (const step of walkVolume(fd, { uuid, start: SUPERBLOCK_BYTES, end: length, payloads: false })) {
+    const mayBeTorn = step.kind === 'damage' || step.offset + step.length > length - TORN_BYTES_MAX;
+    if (mayBeTorn && !(step.kind === 'record' && isWhole(fd, step))) {
+      held.push(step);
+      continue;
+    }
+    yield* held;
+    held = [];
+    yield step;
+  }
+  const [first] = held;
+  if (first !== undefined) yield { kind: 'damage', offset: first.offset, end: length };
+}
+
+function isWhole(fd: number, { head, offset, headLength }: WalkStep & { kind: 'record' }): boolean {
+  const payload = readFully(fd, offset + headLength, head.payloadLength);
+  return payload.length === head.payloadLength && crc32(payload) === head.payloadCrc;
 }
