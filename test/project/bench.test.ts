@@ -1,0 +1,154 @@
+/** Benchmarks start, and their arithmetic and parsers are right. What they measure is judged by people, never here. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { describeMachine } from '../../bench/measure/machine.ts';
+import { BenchError, parseOptions, usageOf } from '../../bench/measure/options.ts';
+import { memoryIn, memoryOf } from '../../bench/measure/processes.ts';
+import { formatFigure, formatTable } from '../../bench/measure/report.ts';
+import { alternate, ratioOf, summarise } from '../../bench/measure/rounds.ts';
+import { parseFio } from '../../bench/rig/fio.ts';
+import { keyAt, shuffledPosition } from '../../bench/rig/index-content.ts';
+import { percentile } from '../../bench/rig/put-clients.ts';
+import { takeAnswer } from '../../bench/rig/raw-connection.ts';
+import { parseWrk } from '../../bench/rig/wrk.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const WITH_OPTIONS = ['index', 'put', 'read', 's3-get', 'start'];
+
+test('every benchmark with options loads and explains itself', () => {
+  const files = readdirSync(`${root}bench`).filter((name) => name.endsWith('.ts'));
+  for (const name of WITH_OPTIONS) {
+    assert.ok(files.includes(`${name}.ts`), `bench/${name}.ts is missing`);
+    const args = ['--import', 'tsx', `bench/${name}.ts`, '--help'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, new RegExp(`^Usage: npm run bench -- ${name} `));
+    assert.match(stdout, /--rounds <N>.*\n.*--json/s);
+  }
+});
+
+test('contenders take turns, and ratios are taken within a round', async () => {
+  const order: string[] = [];
+  const contender = (name: string, values: number[]) => ({
+    name,
+    run: () => {
+      order.push(name);
+      return { cost: values.shift() ?? Number.NaN };
+    },
+  });
+  const series = await alternate([contender('a', [2, 40, 6]), contender('b', [1, 10, 4])], 3);
+  assert.deepEqual(order, ['a', 'b', 'a', 'b', 'a', 'b']);
+  assert.deepEqual(series, [
+    { contender: 'a', measure: 'cost', values: [2, 40, 6] },
+    { contender: 'b', measure: 'cost', values: [1, 10, 4] },
+  ]);
+  const ratio = ratioOf(series, 'cost', 'a', 'b');
+  assert.equal(ratio.median, 2); // of 2, 4 and 1.5
+  assert.equal(ratio.best, 2); // 2 / 1
+  assert.equal(ratioOf(series, 'cost', 'a', 'b', 'more').best, 4); // 40 / 10
+  assert.throws(() => ratioOf(series, 'cost', 'a', 'c'), /c has no measure "cost"/);
+});
+
+test('a median stands in the middle, also of an even number', () => {
+  assert.deepEqual(summarise([9, 1, 5]), { min: 1, median: 5, max: 9 });
+  assert.deepEqual(summarise([4, 1, 3, 2]), { min: 1, median: 2.5, max: 4 });
+  assert.throws(() => summarise([]));
+  const sorted = Float64Array.from({ length: 200 }, (_, i) => i + 1);
+  assert.equal(percentile(sorted, 0.5), 100);
+  assert.equal(percentile(sorted, 0.99), 198);
+  assert.equal(percentile(sorted, 1), 200);
+});
+
+test('options have defaults, are parsed by their kind, and are refused by name', () => {
+  const table = { rounds: [7, 'rounds'], json: ['', 'file'], cold: [false, 'cold'] } as const;
+  assert.deepEqual(parseOptions(table, []), { rounds: 7, json: '', cold: false });
+  assert.deepEqual(parseOptions(table, ['--rounds', '3', '--cold']), { rounds: 3, json: '', cold: true });
+  assert.throws(
+    () => parseOptions(table, ['--rounds', 'many']),
+    new BenchError('--rounds is "many"; expected a number of 0 or more.'),
+  );
+  assert.throws(() => parseOptions(table, ['--colder']), /--colder/);
+  assert.match(
+    usageOf('x', 'Why.', table),
+    / {2}--rounds <N> +rounds \(default: 7\)\n {2}--json <TEXT> +file\n {2}--cold +cold\n/,
+  );
+});
+
+test('figures keep three digits, and tables are aligned', () => {
+  assert.deepEqual([0.1234, 1.234, 12.34, 123.4, 12_345.6].map(formatFigure), [
+    '0.123',
+    '1.23',
+    '12.3',
+    '123',
+    '12,346',
+  ]);
+  const table = formatTable([
+    ['', '', 'min'],
+    ['nginx', 'CPU', '9.1'],
+    ['a', 'requests', '12.5'],
+  ]);
+  assert.equal(table, '                  min\nnginx  CPU        9.1\na      requests  12.5');
+});
+
+test('the machine is described, and memory of a process is told apart', () => {
+  const machine = describeMachine();
+  assert.ok(machine.cores > 0 && machine.cpu !== '' && machine.node === process.version);
+  assert.deepEqual(memoryIn('Name:\tx\nVmRSS:\t   300 kB\nRssAnon:\t     200 kB\nRssFile:\t      99 kB\n'), {
+    anonymousBytes: 200 * 1024,
+    fileBytes: 99 * 1024,
+  });
+  assert.ok(memoryOf('self').anonymousBytes > 1e6);
+});
+
+test('results of wrk and fio are read, and failures are not taken for results', () => {
+  const line = 'RESULT {"requests":10,"seconds":1.5,"bytes":99,"failures":0,"p50Us":5,"p99Us":9}';
+  assert.deepEqual(parseWrk(`Running\n${line}\n`), {
+    requests: 10,
+    seconds: 1.5,
+    bytes: 99,
+    failures: 0,
+    p50Us: 5,
+    p99Us: 9,
+  });
+  assert.throws(() => parseWrk('unable to connect'), /wrk gave no result:\nunable to connect/);
+  const job = {
+    error: 0,
+    write: { iops: 100, bw_bytes: 1_638_400 },
+    sync: { lat_ns: { percentile: { '50.000000': 2_000_000, '99.000000': 5_000_000 } } },
+  };
+  const output = (error: number) => `fio: note\n${JSON.stringify({ jobs: [{ ...job, error }] })}`;
+  assert.deepEqual(parseFio(output(0)), {
+    writesPerSecond: 100,
+    bytesPerSecond: 1_638_400,
+    syncP50Ms: 2,
+    syncP99Ms: 5,
+  });
+  assert.throws(() => parseFio(output(5)), /fio failed/);
+});
+
+test('an answer is taken only when it is whole, and the next one is left', () => {
+  const whole = 'HTTP/1.1 200 OK\r\nETag: "x"\r\nContent-Length: 5\r\n\r\nhello';
+  for (let cut = 0; cut < whole.length; cut += 1) assert.equal(takeAnswer(Buffer.from(whole.slice(0, cut))), undefined);
+  const taken = takeAnswer(Buffer.from(`${whole}HTTP/1.1 404`));
+  assert.equal(taken?.answer.status, 200);
+  assert.equal(taken?.answer.body.toString(), 'hello');
+  assert.equal(taken?.rest.toString(), 'HTTP/1.1 404');
+});
+
+test('the shuffle of keys visits each once, in another order than theirs', () => {
+  for (const count of [1, 10, 1000, 4096]) {
+    const visited = Array.from({ length: count }, (_, step) => shuffledPosition(step, count));
+    assert.equal(new Set(visited).size, count);
+    assert.ok(visited.every((position) => position >= 0 && position < count));
+  }
+  const keys = Array.from({ length: 2000 }, (_, position) => keyAt(position));
+  assert.deepEqual(keys, [...keys].sort());
+  const positions = Array.from({ length: 1000 }, (_, step) => shuffledPosition(step, 1000));
+  const neighbours = positions.filter(
+    (position, step) => step > 0 && Math.abs(position - (positions[step - 1] ?? 0)) < 5,
+  );
+  assert.equal(neighbours.length, 0);
+});
