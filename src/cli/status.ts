@@ -156,7 +156,7 @@ const LABELS: Readonly<Record<string, string>> = {
   store_objects: 'objects',
   store_live_bytes: 'live',
   store_dead_bytes: 'dead',
-  store_free_bytes: 'disk free',
+  disk_free_bytes: 'disk free',
   cache_bytes: 'cache',
 };
 
