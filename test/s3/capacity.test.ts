@@ -138,6 +138,18 @@ test('a reader that leaves ends the read behind its answer', async () => {
   await done;
 });
 
+test('answers that wait behind another on a connection end with it', async () => {
+  const f = await startFront();
+  await f.send({ method: 'PUT', target: '/queue', user: MAIN });
+  await f.send({ method: 'PUT', target: '/queue/k', user: MAIN, body: Buffer.alloc(20 * 1024 * 1024) });
+  const { socket } = openSocket(f);
+  const from = f.events.length;
+  socket.write(head('GET', '/queue/k').repeat(3));
+  await once(socket, 'data');
+  socket.destroy();
+  for (let i = 0; i < 3; i += 1) assert.equal((await eventOf(f, from + i)).operation, 'GetObject');
+});
+
 test('a bug in the store is a 500 with a request id, and is logged', async () => {
   const f = await startFront({
     storage: reading(() => {

@@ -8,7 +8,6 @@
  * connection and the client loses the answer, so the answer is written, the rest of the body is read and dropped up to a bound
  * of bytes and time, and only then the connection ends (RFC 9112 section 9.6).
  */
-import type { ServerResponse } from 'node:http';
 import { asGatewayError, ERROR_TABLE, type GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { writeError } from '../../format/s3-xml-write.ts';
@@ -77,11 +76,11 @@ async function pump(x: Exchange, body: AsyncIterable<Buffer>): Promise<void> {
   (x.req.socket as BusySocket).s3Busy = false; // from here on silence is a client that does not read
   try {
     for await (const chunk of body) {
-      if (res.destroyed) return;
+      if (isGone(x)) return;
       x.bytesOut += chunk.length;
       res.write(chunk);
       // `write` is false above 16 KiB even when the kernel took everything; what waits in the socket is what counts.
-      if (res.writableLength > LIMITS.responseQueueBytes) await drained(res);
+      if (res.writableLength > LIMITS.responseQueueBytes) await drained(x);
     }
     res.end();
   } catch (error) {
@@ -94,16 +93,25 @@ async function pump(x: Exchange, body: AsyncIterable<Buffer>): Promise<void> {
   }
 }
 
+/** An answer that waits behind another on its connection is not told when the connection ends, so the socket is asked. */
+function isGone(x: Exchange): boolean {
+  return x.res.destroyed || x.req.socket.destroyed;
+}
+
 /** Resolves when the socket took what waits in it, or is gone. */
-function drained(res: ServerResponse): Promise<void> {
+function drained(x: Exchange): Promise<void> {
+  const { res, req } = x;
+  if (isGone(x)) return Promise.resolve();
   return new Promise((resolve) => {
     const settle = () => {
       res.off('drain', settle);
       res.off('close', settle);
+      req.socket.off('close', settle);
       resolve();
     };
     res.on('drain', settle);
     res.on('close', settle);
+    req.socket.on('close', settle);
   });
 }
 
@@ -127,7 +135,7 @@ async function sendEarly(x: Exchange, answer: Answer): Promise<void> {
 
 /** Reads and drops the rest of the request body, within bounds. Resolves whatever happens. */
 function discardBody(x: Exchange): Promise<void> {
-  const { req, res } = x;
+  const { req } = x;
   return new Promise((resolve) => {
     let bytes = 0;
     const settle = () => {
@@ -135,7 +143,7 @@ function discardBody(x: Exchange): Promise<void> {
       req.off('data', count);
       req.off('end', settle);
       req.off('error', settle);
-      res.off('close', settle);
+      req.socket.off('close', settle);
       resolve();
     };
     const count = (chunk: Buffer) => {
@@ -146,9 +154,9 @@ function discardBody(x: Exchange): Promise<void> {
     req.on('data', count);
     req.on('end', settle);
     req.on('error', settle);
-    res.on('close', settle);
+    req.socket.on('close', settle);
     req.resume();
-    if (req.complete && req.readableEnded) settle();
+    if ((req.complete && req.readableEnded) || isGone(x)) settle();
   });
 }
 
