@@ -8,6 +8,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -129,6 +130,8 @@ function buildWork(base) {
       base,
       'the build failed; the errors of tsc are above. dist/ is as it was.',
     );
+    // The program that `npm link` puts on the PATH; tsc makes it anew without this.
+    chmodSync(path.join(fresh, 'main.js'), 0o755);
     writeFileSync(path.join(fresh, '.penstock-stamp'), value);
     if (existsSync(dist)) renameSync(dist, old);
     renameSync(fresh, dist);
