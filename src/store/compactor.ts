@@ -44,9 +44,9 @@ interface Move {
 /** Work between two rests. */
 interface Step {
   readonly moves: Move[];
+  /** Of the moves. */
+  bytes: number;
   readonly started: number;
-  /** End of the output at which the step is big enough. */
-  readonly until: number;
   /** Records looked at, needed or not. */
   seen: number;
 }
@@ -67,6 +67,8 @@ export class Compactor {
   readonly #keeper: Keeper;
   #running: Promise<void> | undefined;
   #stopped = false;
+  /** Where the records of the volume under compaction go; opened for the first one. */
+  #output: Output | undefined;
   /** Volumes that could not be compacted: damaged inside. The doctor knows more. */
   readonly #givenUp = new Set<number>();
   /** Oldest record outside of the volume under compaction. */
@@ -118,7 +120,7 @@ export class Compactor {
     const keeper = this.#keeper;
     keeper.reserved.add(volume.id);
     try {
-      if (volume.live > 0 && !(await this.#copyLive(volume))) {
+      if (!(await this.#copyLive(volume))) {
         this.#givenUp.add(volume.id);
         return;
       }
@@ -137,48 +139,51 @@ export class Compactor {
     }
   }
 
-  /** False when the volume must stay: something that is needed is damaged, or the keeper stops. */
+  /**
+   * Copies what is needed, also where the count says that nothing is: a count can be wrong, a look at every record cannot.
+   * False when the volume must stay: something that is needed is damaged, or the keeper stops.
+   */
   async #copyLive(volume: VolumeState): Promise<boolean> {
-    const output = this.#openOutput();
+    const fd = openSync(volumePath(this.#keeper.root, volume.id), 'r');
     try {
-      const fd = openSync(volumePath(this.#keeper.root, volume.id), 'r');
-      try {
-        return await this.#copyFrom(fd, volume, output);
-      } finally {
-        closeSync(fd);
-      }
+      return await this.#copyFrom(fd, volume);
     } finally {
-      this.#closeOutput(output);
+      closeSync(fd);
+      if (this.#output !== undefined) this.#closeOutput(this.#output);
     }
   }
 
-  async #copyFrom(fd: number, volume: VolumeState, output: Output): Promise<boolean> {
+  async #copyFrom(fd: number, volume: VolumeState): Promise<boolean> {
     const { index } = this.#keeper;
     this.#oldestElsewhere = Math.min(
       ...index.volumes().map((v) => (v.id === volume.id ? Number.MAX_SAFE_INTEGER : v.oldest)),
     );
     const uuid = Buffer.from(volume.uuid, 'hex');
     let eventBytes = 0;
-    let step = newStep(output);
+    let step = newStep();
     for (const found of walkVolume(fd, { uuid, start: SUPERBLOCK_BYTES, end: volume.end, payloads: false })) {
       if (this.#stopped) return false;
       if (found.kind === 'damage') continue;
       const { head, offset, headLength, length } = found;
       if (isEvent(head)) eventBytes += length;
       const from = { volume: volume.id, offset, headLength, length: head.payloadLength, crc: head.payloadCrc };
-      const move = this.#isNeeded(head, from) ? this.#copy(fd, output, head, from) : undefined;
-      if (move !== undefined) step.moves.push(move);
+      const move = this.#isNeeded(head, from) ? this.#copy(fd, head, from) : undefined;
+      if (move !== undefined) {
+        step.moves.push(move);
+        step.bytes += length;
+      }
       step.seen++;
-      if (output.end < step.until && step.moves.length < STEP_RECORDS && step.seen < STEP_SEEN) continue;
-      await this.#finishStep(output, step);
-      step = newStep(output);
+      if (step.bytes < STEP_BYTES && step.moves.length < STEP_RECORDS && step.seen < STEP_SEEN) continue;
+      await this.#finishStep(step);
+      step = newStep();
     }
-    await this.#finishStep(output, step);
+    await this.#finishStep(step);
     // What is still counted is needed and damaged. What is damaged and not needed any more goes with the volume.
     return (index.volume(volume.id)?.live ?? 0) <= eventBytes;
   }
 
   #openOutput(): Output {
+    if (this.#output !== undefined) return this.#output;
     const { root, clock, reserved } = this.#keeper;
     const grant = this.#keeper.openVolume('compactor');
     reserved.add(grant.id);
@@ -190,7 +195,8 @@ export class Compactor {
     };
     try {
       const fd = grant.isNew ? createVolumeFile(root, superblock) : openSync(volumePath(root, grant.id), 'r+');
-      return { grant, fd, end: grant.end };
+      this.#output = { grant, fd, end: grant.end };
+      return this.#output;
     } catch (error) {
       reserved.delete(grant.id);
       this.#keeper.sealVolume(grant.id, grant.end, true);
@@ -201,6 +207,7 @@ export class Compactor {
   /** Copies that no step finished are cut off: they would be records that nobody counts. */
   #closeOutput(output: Output): void {
     const { index, reserved } = this.#keeper;
+    this.#output = undefined;
     const end = index.volume(output.grant.id)?.end ?? output.end;
     try {
       ftruncateSync(output.fd, end);
@@ -253,9 +260,10 @@ export class Compactor {
   }
 
   /** `undefined` for a damaged payload, which stays where it is. */
-  #copy(fd: number, output: Output, head: RecordHead, from: Location): Move | undefined {
+  #copy(fd: number, head: RecordHead, from: Location): Move | undefined {
     const payload = readFully(fd, from.offset + from.headLength, head.payloadLength);
     if (crc32(payload) !== head.payloadCrc) return undefined;
+    const output = this.#openOutput();
     const bytes = encodeRecordHead(head, output.grant.uuid, output.end);
     const length = recordLength(bytes.length, head.payloadLength);
     const record = Buffer.alloc(length);
@@ -269,8 +277,8 @@ export class Compactor {
     return { head: { ...head, key: Buffer.from(head.key), attributes: Buffer.from(head.attributes) }, from, to };
   }
 
-  async #finishStep(output: Output, { moves, started }: Step): Promise<void> {
-    if (moves.length > 0) this.#repoint(output, moves);
+  async #finishStep({ moves, started }: Step): Promise<void> {
+    if (moves.length > 0) this.#repoint(this.#openOutput(), moves);
     await sleep(Math.min(1000, 3 * (performance.now() - started)));
   }
 
@@ -297,8 +305,8 @@ export class Compactor {
   }
 }
 
-function newStep(output: Output): Step {
-  return { moves: [], started: performance.now(), until: output.end + STEP_BYTES, seen: 0 };
+function newStep(): Step {
+  return { moves: [], bytes: 0, started: performance.now(), seen: 0 };
 }
 
 function isEvent(head: RecordHead): boolean {

@@ -37,7 +37,7 @@ export class Recovery {
     this.#adoptUnknown();
     for (const volume of index.volumes()) {
       if (volume.dropped === true) dropVolume(volume);
-      else if (!volume.sealed && !alive.has(volume.owner)) this.#volume(volume);
+      else if (!volume.sealed && !alive.has(volume.owner)) this.#volume(volume.id);
       else if (volume.sealed && volume.damaged) this.#cutBack(volume);
     }
     index.transaction(() => {
@@ -48,7 +48,7 @@ export class Recovery {
   /** A worker is gone. */
   session(session: string): void {
     const { index } = this.#tools;
-    for (const volume of index.volumes()) if (!volume.sealed && volume.owner === session) this.#volume(volume);
+    for (const volume of index.volumes()) if (!volume.sealed && volume.owner === session) this.#volume(volume.id);
     index.transaction(() => index.removeSession(session));
   }
 
@@ -75,8 +75,10 @@ export class Recovery {
     }
   }
 
-  #volume(volume: VolumeState): void {
-    const path = volumePath(this.#tools.root, volume.id);
+  #volume(id: number): void {
+    // As it is now: the tail of another volume may just have changed what lives in this one.
+    const volume = this.#tools.index.volume(id) as VolumeState;
+    const path = volumePath(this.#tools.root, id);
     let fd: number;
     try {
       fd = openSync(path, 'r+');
@@ -136,8 +138,8 @@ export class Recovery {
       applier.apply(step.head, { volume: volume.id, offset: step.offset, headLength: step.headLength });
       end = step.offset + step.length;
     }
-    index.setVolume({ ...volume, end: Math.min(end, length), oldest });
-    return Math.min(end, length);
+    index.setVolume({ ...volume, end, oldest });
+    return end;
   }
 
   /** A failed write left something behind the end, and the disk refused to cut it off at that time. */

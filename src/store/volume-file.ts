@@ -125,7 +125,8 @@ function recordAt(window: Window, uuid: Buffer, offset: number): { head: RecordH
   const bytes = peekHeadLength(window.bytes(offset, RECORD_FIXED_BYTES));
   if (bytes === undefined || bytes > HEAD_BYTES_MAX) return undefined;
   const head = decodeRecordHead(window.bytes(offset, bytes), uuid, offset);
-  if (head === undefined || offset + bytes + head.payloadLength > window.end) return undefined;
+  // With its padding: the next record would otherwise begin where no walk looks for it.
+  if (head === undefined || offset + recordLength(bytes, head.payloadLength) > window.end) return undefined;
   return { head, bytes };
 }
 
