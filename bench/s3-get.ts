@@ -107,12 +107,16 @@ async function check(target: Target, bodies: readonly Buffer[], count: number): 
 async function turn(target: Target, wrk: Wrk, options: Options): Promise<Measures> {
   const host = `127.0.0.1:${target.port}`;
   const heads = Array.from({ length: options.objects }, (_, i) => target.head(`/${target.bucket}/${keyOf(i)}`, host));
-  const { seconds, result } = await cpuOf(target.pids, () =>
+  const { user, system, result } = await cpuOf(target.pids, () =>
     wrk.run(target.port, heads, options.connections, options.seconds),
   );
   if (result.failures > 0 || result.requests === 0 || result.bytes / result.requests < options.bytes)
     throw new BenchError(`${target.name}: not every answer was whole: ${JSON.stringify(result)}`);
-  return { [CPU]: (seconds * 1e6) / result.requests, [RATE]: result.requests / result.seconds };
+  return {
+    [CPU]: ((user + system) * 1e6) / result.requests,
+    'of it in the kernel, µs': (system * 1e6) / result.requests,
+    [RATE]: result.requests / result.seconds,
+  };
 }
 
 function targetsOf(gateway: Gateway, workers: readonly number[], nginx: Nginx): Target[] {

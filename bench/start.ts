@@ -13,11 +13,10 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BucketName } from '../src/base/names.ts';
-import { cpuSecondsOf } from '../src/cli/process-cpu.ts';
 import { Belongings } from './measure/belongings.ts';
 import { diskOf } from './measure/machine.ts';
 import { BenchError, type OptionValues, ROUND_OPTIONS, runBenchmark } from './measure/options.ts';
-import { familyOf, memoryOf } from './measure/processes.ts';
+import { cpuSoFar, familyOf, memoryOf } from './measure/processes.ts';
 import { Report, tellRun } from './measure/report.ts';
 import { alternate, type Contender, type Measures } from './measure/rounds.ts';
 import { openEmbedded, putMany } from './rig/embedded-store.ts';
@@ -121,14 +120,14 @@ async function startOnce(folder: string, options: Options, owned: Belongings, en
   if (answer.status !== 200 || !answer.body.equals(bodyAt(position, options.bytes)))
     throw new BenchError(`the first GET was answered with ${answer.status}: ${answer.body.toString()}`);
   const family = familyOf(child.pid as number);
-  const cpuSeconds = cpuSecondsOf(family) ?? Number.NaN;
+  const cpu = cpuSoFar(family);
   const memory = await memoryOfRoles(admin);
   if (end === 'kill') await writeAndKill(connection, host, family, child);
   else {
     connection.close();
     await owned.end(child);
   }
-  return { [READY]: readyMs, 'to the first GET, ms': firstMs, 'CPU, ms': cpuSeconds * 1000, ...memory };
+  return { [READY]: readyMs, 'to the first GET, ms': firstMs, 'CPU, ms': (cpu.user + cpu.system) * 1000, ...memory };
 }
 
 /** Memory that is nobody's file, of the keeper and the first worker. */

@@ -1,6 +1,5 @@
 /** What other processes cost, from /proc (Linux): CPU time of a family of processes, and memory by where it comes from. */
 import { readFileSync } from 'node:fs';
-import { cpuSecondsOf } from '../../src/cli/process-cpu.ts';
 
 /** The process and everything that it started and that still runs. */
 export function familyOf(pid: number): number[] {
@@ -9,16 +8,36 @@ export function familyOf(pid: number): number[] {
   return [pid, ...children.split(' ').flatMap((child) => familyOf(Number(child)))];
 }
 
-/** User and system time of them all while `work` ran, in seconds; and what `work` resolved to. */
+/** USER_HZ, which Linux fixes at 100 for every program that reads /proc: proc(5). */
+const TICKS_PER_SECOND = 100;
+
+export interface CpuSeconds {
+  readonly user: number;
+  /** In the kernel on its behalf: most of what the network costs. */
+  readonly system: number;
+}
+
+/** Of a line of /proc/PID/stat. The name in it may hold spaces and parentheses. Pure. */
+export function cpuIn(stat: string): CpuSeconds {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { user: Number(fields[11]) / TICKS_PER_SECOND, system: Number(fields[12]) / TICKS_PER_SECOND };
+}
+
+/** Of all processes together since each began. @throws when one has ended */
+export function cpuSoFar(pids: readonly number[]): CpuSeconds {
+  const all = pids.map((pid) => cpuIn(readFileSync(`/proc/${pid}/stat`, 'latin1')));
+  return { user: all.reduce((sum, one) => sum + one.user, 0), system: all.reduce((sum, one) => sum + one.system, 0) };
+}
+
+/** What they took while `work` ran, and what `work` resolved to. */
 export async function cpuOf<T>(
   pids: readonly number[],
   work: () => Promise<T>,
-): Promise<{ readonly seconds: number; readonly result: T }> {
-  const before = cpuSecondsOf(pids);
+): Promise<CpuSeconds & { readonly result: T }> {
+  const before = cpuSoFar(pids);
   const result = await work();
-  const after = cpuSecondsOf(pids);
-  if (before === undefined || after === undefined) throw new Error('a server process ended while it was measured');
-  return { seconds: after - before, result };
+  const after = cpuSoFar(pids);
+  return { user: after.user - before.user, system: after.system - before.system, result };
 }
 
 export interface Memory {

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { describeMachine } from '../../bench/measure/machine.ts';
 import { BenchError, parseOptions, usageOf } from '../../bench/measure/options.ts';
-import { memoryIn, memoryOf } from '../../bench/measure/processes.ts';
+import { cpuIn, memoryIn, memoryOf } from '../../bench/measure/processes.ts';
 import { formatFigure, formatTable } from '../../bench/measure/report.ts';
 import { alternate, ratioOf, summarise } from '../../bench/measure/rounds.ts';
 import { parseFio } from '../../bench/rig/fio.ts';
@@ -91,6 +91,11 @@ test('figures keep three digits, and tables are aligned', () => {
     ['a', 'requests', '12.5'],
   ]);
   assert.equal(table, '                  min\nnginx  CPU        9.1\na      requests  12.5');
+});
+
+test('CPU time is read behind names with spaces and parentheses', () => {
+  const stat = `42 (penstock (x) y) S ${Array.from({ length: 40 }, (_, i) => i + 4).join(' ')}\n`;
+  assert.deepEqual(cpuIn(stat), { user: 0.14, system: 0.15 }); // fields 14 and 15 of proc(5)
 });
 
 test('the machine is described, and memory of a process is told apart', () => {
