@@ -8,6 +8,7 @@
  * have no answer for; a session's last reply is kept in the index, so that nothing is applied twice.
  */
 
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { existsSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
@@ -154,7 +155,8 @@ export class Keeper {
   #write(head: RecordHead, payload: Buffer, manifest: Manifest | undefined): void {
     const timestamp = this.#nextTimestamp();
     const at = this.#volume.append({ ...head, timestamp }, payload);
-    this.#applier.apply({ ...head, timestamp }, at, manifest);
+    const outcome = this.#applier.apply({ ...head, timestamp }, at, manifest);
+    assert(outcome === HEAD_OUTCOME.applied, `a decided record of kind ${head.kind} had no effect: outcome ${outcome}`);
   }
 
   /** One transaction of compaction. */
