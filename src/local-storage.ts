@@ -42,6 +42,7 @@ export const LOCAL_STORAGE: StorageComposition = {
       clock,
       random: systemRandom,
       log,
+      writers: setup.config.workers,
       cache: (reader) => {
         cache = new CachedReader(reader, cacheBytes);
         return cache;

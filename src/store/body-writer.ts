@@ -9,7 +9,7 @@ import { LIMITS } from '../base/limits.ts';
 import type { Location } from '../format/manifest.ts';
 import { RECORD_KIND, recordHead } from '../format/record.ts';
 import type { LocalEngine } from './local-engine.ts';
-import type { Pins } from './volume-appender.ts';
+import type { Pins } from './volume-seals.ts';
 
 /** Whose bytes they are, for the heads of the extents. */
 export interface ExtentOwner {
@@ -35,33 +35,69 @@ export async function takeBody(
   pins: Pins,
   signal: AbortSignal | undefined,
 ): Promise<TakenBody> {
-  const extents: Promise<Location>[] = [];
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
-  let size = 0;
-  for await (const chunk of chunks) {
-    signal?.throwIfAborted();
-    size += chunk.length;
-    if (size > bytesMax)
-      throw new GatewayError('EntityTooLarge', `The body has more than ${bytesMax} bytes.`, {
-        details: { MaxSizeAllowed: String(bytesMax) },
-      });
+  const taking = new Taking(engine, owner, pins);
+  try {
+    for await (const chunk of chunks) {
+      signal?.throwIfAborted();
+      if (taking.size + chunk.length > bytesMax)
+        throw new GatewayError('EntityTooLarge', `The body has more than ${bytesMax} bytes.`, {
+          details: { MaxSizeAllowed: String(bytesMax) },
+        });
+      await taking.add(chunk);
+    }
+    return await taking.end();
+  } catch (error) {
+    await taking.settled(); // its memory is given back when the disk has let go of it
+    throw error;
+  }
+}
+
+/** One body on its way: at most one extent being written, and one gathering. */
+class Taking {
+  size = 0;
+  readonly #engine: LocalEngine;
+  readonly #owner: ExtentOwner;
+  readonly #pins: Pins;
+  readonly #extents: Promise<Location>[] = [];
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+
+  constructor(engine: LocalEngine, owner: ExtentOwner, pins: Pins) {
+    this.#engine = engine;
+    this.#owner = owner;
+    this.#pins = pins;
+  }
+
+  async add(chunk: Buffer): Promise<void> {
+    this.size += chunk.length;
     for (let rest = chunk; rest.length > 0; ) {
-      if (pendingBytes === LIMITS.extentBytes) {
-        await extents.at(-1); // one extent on its way to the disk, one gathering
-        extents.push(guarded(appendExtent(engine, owner, pending, pendingBytes, pins)));
-        pending = [];
-        pendingBytes = 0;
+      if (this.#pendingBytes === LIMITS.extentBytes) {
+        await this.#extents.at(-1);
+        this.#append();
       }
-      const taken = rest.subarray(0, LIMITS.extentBytes - pendingBytes);
-      pending.push(taken);
-      pendingBytes += taken.length;
+      const taken = rest.subarray(0, LIMITS.extentBytes - this.#pendingBytes);
+      this.#pending.push(taken);
+      this.#pendingBytes += taken.length;
       rest = rest.subarray(taken.length);
     }
   }
-  if (extents.length === 0) return { size, inline: { buffers: pending, crc: crcOf(pending) }, extents: [] };
-  extents.push(guarded(appendExtent(engine, owner, pending, pendingBytes, pins)));
-  return { size, inline: undefined, extents: await Promise.all(extents) };
+
+  async end(): Promise<TakenBody> {
+    if (this.#extents.length === 0)
+      return { size: this.size, inline: { buffers: this.#pending, crc: crcOf(this.#pending) }, extents: [] };
+    this.#append();
+    return { size: this.size, inline: undefined, extents: await Promise.all(this.#extents) };
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#extents);
+  }
+
+  #append(): void {
+    this.#extents.push(guarded(appendExtent(this.#engine, this.#owner, this.#pending, this.#pendingBytes, this.#pins)));
+    this.#pending = [];
+    this.#pendingBytes = 0;
+  }
 }
 
 /** A rejection is met when the promise is awaited, which may be after the next chunk. */

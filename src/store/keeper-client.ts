@@ -1,11 +1,23 @@
 /**
  * A worker's connection to the keeper. When the keeper dies, requests without an answer wait, the client connects again as soon
- * as the next keeper listens, and sends them anew: the keeper knows a session's last submission and answers it once more. What
- * got no answer within the deadline is StoreBusy: its outcome is unknown.
+ * as the next keeper listens, and sends them anew: the keeper knows a session's last submission and answers it once more. A
+ * submission waits as long as it takes (`CommitPipe` bounds its writers); other requests get StoreBusy after a while.
+ *
+ * The hardest decision: a dying keeper may have written a decision to its volume, and the next one has replayed that, without an
+ * answer being kept. The decision sent anew can then fail on its own effect. So no failure of a decision that was sent twice is
+ * believed: its outcome is unknown.
  */
 import { connect, type Socket } from 'node:net';
 import { GatewayError } from '../base/errors.ts';
-import type { IndexCommitter, KeeperEvents, StoreLog, Submission, SubmissionReply, VolumeGrant } from './committer.ts';
+import type {
+  DecisionOutcome,
+  IndexCommitter,
+  KeeperEvents,
+  StoreLog,
+  Submission,
+  SubmissionReply,
+  VolumeGrant,
+} from './committer.ts';
 import { type KeeperAnswer, type KeeperRequest, receiveFrames, sendFrame } from './keeper-protocol.ts';
 
 /** A new keeper is up in well under a second; a store that needs longer has a problem that clients should hear of. */
@@ -19,7 +31,9 @@ interface Outstanding {
   readonly request: KeeperRequest;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly timer: NodeJS.Timeout | undefined;
+  /** How often it was sent. */
+  sent: number;
 }
 
 export class KeeperClient implements IndexCommitter {
@@ -53,7 +67,8 @@ export class KeeperClient implements IndexCommitter {
   }
 
   async submit(submission: Submission): Promise<SubmissionReply> {
-    return (await this.#request({ method: 'submit', submission })).reply as SubmissionReply;
+    const { reply, sent } = await this.#request({ method: 'submit', submission });
+    return sent > 1 ? withDoubt(reply as SubmissionReply) : (reply as SubmissionReply);
   }
 
   async sealVolume(volume: number, end: number, damaged: boolean): Promise<void> {
@@ -71,17 +86,32 @@ export class KeeperClient implements IndexCommitter {
     for (const [id, waiting] of this.#outstanding) this.#fail(id, waiting, 'the worker stops');
   }
 
-  #request(body: RequestBody): Promise<Answer> {
+  #request(body: RequestBody): Promise<Answer & { readonly sent: number }> {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       const request = { ...body, id } as KeeperRequest;
-      const timer = setTimeout(() => {
-        const waiting = this.#outstanding.get(id);
-        if (waiting !== undefined) this.#fail(id, waiting, `the keeper did not answer within ${ANSWER_MS / 1000} s`);
-      }, ANSWER_MS);
-      this.#outstanding.set(id, { request, resolve, reject, timer });
-      if (this.#socket !== undefined && (this.#greeted || request.method === 'hello')) sendFrame(this.#socket, request);
+      const timer = body.method === 'submit' ? undefined : setTimeout(() => this.#expire(id), ANSWER_MS);
+      const waiting: Outstanding = {
+        request,
+        resolve: (answer) => resolve({ ...answer, sent: waiting.sent }),
+        reject,
+        timer,
+        sent: 0,
+      };
+      this.#outstanding.set(id, waiting);
+      if (this.#socket !== undefined && (this.#greeted || request.method === 'hello'))
+        this.#send(this.#socket, waiting);
     });
+  }
+
+  #send(socket: Socket, waiting: Outstanding): void {
+    waiting.sent++;
+    sendFrame(socket, waiting.request);
+  }
+
+  #expire(id: number): void {
+    const waiting = this.#outstanding.get(id);
+    if (waiting !== undefined) this.#fail(id, waiting, `the keeper did not answer within ${ANSWER_MS / 1000} s`);
   }
 
   #fail(id: number, waiting: Outstanding, reason: string): void {
@@ -104,10 +134,10 @@ export class KeeperClient implements IndexCommitter {
   #greet(socket: Socket): void {
     this.#socket = socket;
     this.#greeted = true;
-    const waiting = [...this.#outstanding.values()].map((o) => o.request);
-    if (!waiting.some((r) => r.method === 'hello'))
+    const waiting = [...this.#outstanding.values()];
+    if (!waiting.some(({ request }) => request.method === 'hello'))
       sendFrame(socket, { id: this.#nextId++, method: 'hello', session: this.#session });
-    for (const request of waiting) sendFrame(socket, request);
+    for (const each of waiting) this.#send(socket, each);
   }
 
   #lost(socket: Socket): void {
@@ -131,4 +161,14 @@ export class KeeperClient implements IndexCommitter {
     if (answer.error === undefined) waiting.resolve(answer);
     else waiting.reject(new GatewayError(answer.error.code, answer.error.message));
   }
+}
+
+/** The reply to a submission that more than one keeper has seen. */
+function withDoubt(reply: SubmissionReply): SubmissionReply {
+  const decisions = reply.decisions.map((outcome): DecisionOutcome => {
+    if (outcome.ok) return outcome;
+    const message = `The store restarted in the middle of this write, and then refused it (${outcome.code}). Its outcome is unknown: look, or try again.`;
+    return { ok: false, code: 'StoreBusy', message };
+  });
+  return { ...reply, decisions };
 }

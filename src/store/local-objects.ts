@@ -29,7 +29,7 @@ import { findEntry, type LocalEngine, manifestOf } from './local-engine.ts';
 import { listPage } from './local-list.ts';
 import { partInfo } from './part-info.ts';
 import { VolumeGone } from './record-reader.ts';
-import type { Pins } from './volume-appender.ts';
+import type { Pins } from './volume-seals.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 /** How often a read or a change of attributes starts again when compaction or a writer came between. */

@@ -26,6 +26,8 @@ export interface LocalStoreOptions {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly log: StoreLog;
+  /** How many stores write to the folder, this one included; one when absent. */
+  readonly writers?: number;
   /** Puts a cache around the reader of volumes. */
   readonly cache?: (reader: RecordReader) => RecordReader;
 }
@@ -61,7 +63,12 @@ export function openLocalStore(options: LocalStoreOptions): LocalStore {
     pipe,
     appender,
     reader,
-    space: new SpaceGuard(root, clock),
+    space: new SpaceGuard({
+      root,
+      clock,
+      unwrittenBytes: () => appender.unwrittenBytes,
+      writers: options.writers ?? 1,
+    }),
     gate: new ByteGate(LIMITS.writeQueueBytesMax),
     clock,
     random,

@@ -152,12 +152,15 @@ export function diskSpace(root: string): DiskSpace {
   return { totalBytes: stats.blocks * stats.bsize, freeBytes: stats.bavail * stats.bsize };
 }
 
-/** Free bytes that writes must leave for tombstones, index growth and compaction. */
+/**
+ * Free bytes that writes must leave: room to compact one whole volume, whatever of it is still needed, and for tombstones and the
+ * growth of the index.
+ */
 export function reserveBytes(totalBytes: number): number {
-  return Math.min(LIMITS.reserveBytes, Math.floor(totalBytes * LIMITS.reserveShare));
+  return volumeBytesFor(totalBytes) + Math.min(LIMITS.reserveBytes, Math.floor(totalBytes * LIMITS.reserveShare));
 }
 
-/** Volumes are smaller on a small disk, so that one fits into the reserve when it is compacted. */
+/** Volumes are smaller on a small disk, so that the reserve, which can hold one, does not take much of it. */
 export function volumeBytesFor(totalBytes: number): number {
   return Math.max(2 * LIMITS.extentBytes, Math.min(LIMITS.volumeBytesMax, Math.floor(totalBytes / 32)));
 }

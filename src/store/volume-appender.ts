@@ -2,28 +2,28 @@
  * Appends records to this worker's own volume, in groups: while one group is written and flushed, the next one gathers. Then
  * the heads of the group go to the index (`CommitPipe`), and only then is a write acknowledged.
  *
- * The hardest decision: a failed write or flush is never retried on the same file, because after a failed fdatasync the kernel
- * may have dropped the pages and still call them clean. The volume is cut back to its last good end, sealed as damaged, and a
- * new one begins; everybody in the failed group gets the error, and none of it can reappear.
+ * The hardest decision: a failed flush is never retried on the same file, because after a failed fdatasync the kernel may have
+ * dropped the pages and still call them clean. The volume is cut back to its last good end, sealed as damaged, and a new one
+ * begins; everybody in the failed group gets the error. A record that the index refused stays where it is, since bytes of others
+ * may follow it, but becomes an extent that nothing names. A client hears "nothing was stored" only when that was made durable.
  */
-import { close, fdatasync, ftruncate, openSync, writev } from 'node:fs';
+import { close, fdatasync, openSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Clock } from '../base/clock.ts';
-import { GatewayError } from '../base/errors.ts';
+import type { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { Location } from '../format/manifest.ts';
 import { encodeRecordHead, headLength, type RecordHead, recordLength } from '../format/record.ts';
 import type { CommitPipe } from './commit-pipe.ts';
 import { HEAD_OUTCOME, type HeadOutcome, type IndexCommitter, type StoreLog, type VolumeGrant } from './committer.ts';
 import { createVolumeFile, volumePath } from './volume-file.ts';
+import { type Pins, VolumeSeals } from './volume-seals.ts';
+import { cutBack, diskFailure, isDiskFull, unknownOutcome, voidRecords, writeAll } from './volume-write.ts';
+import { isLost, refusal } from './write-refusal.ts';
 
-const writevAsync = promisify(writev);
 const fdatasyncAsync = promisify(fdatasync);
-const ftruncateAsync = promisify(ftruncate);
 const closeAsync = promisify(close);
 
-/** Linux takes at most this many buffers in one writev (IOV_MAX). */
-const IOV_MAX = 1024;
 /** A write that lost its place to newer ones this often in a row is given up. */
 const REWRITES_MAX = 32;
 /** After this many bytes of extents the keeper hears where the volume ends, so that a restart has little to search. */
@@ -57,13 +57,8 @@ interface ActiveVolume {
   end: number;
   /** Offset behind the last record that the keeper was told of. */
   told: number;
-  /** Where the first group begins that the index refused as a whole. */
-  refusedFrom: number | undefined;
-}
-
-/** Volumes that hold extents of a write under way; they must not be compacted before it ends. */
-export interface Pins {
-  readonly volumes: Set<number>;
+  /** The keeper wants to compact it: no further group goes there. */
+  isUnwanted: boolean;
 }
 
 export interface GroupStats {
@@ -80,14 +75,17 @@ export class VolumeAppender {
   readonly #clock: Clock;
   readonly #log: StoreLog;
   readonly #volumeBytesMax: number;
+  /** Half a volume at most, so that volumes are nearly filled. */
+  readonly #groupBytesMax: number;
   #queue: Pending[] = [];
   #busy = false;
   #active: ActiveVolume | undefined;
   #lastTimestamp = 0;
-  /** Volumes that are full but still pinned, with their ends. */
-  readonly #closing = new Map<number, { end: number; damaged: boolean }>();
-  readonly #pinned = new Map<number, number>();
+  /** Bytes that were taken and are not on the disk yet. */
+  #unwrittenBytes = 0;
+  readonly #seals: VolumeSeals;
   readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #retiring = new Set<Promise<unknown>>();
   readonly stats: GroupStats = { groups: 0, records: 0, bytes: 0, syncMs: 0 };
 
   constructor(options: {
@@ -103,7 +101,9 @@ export class VolumeAppender {
     this.#pipe = options.pipe;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#seals = new VolumeSeals(options.committer, options.log);
     this.#volumeBytesMax = options.volumeBytesMax;
+    this.#groupBytesMax = Math.min(LIMITS.groupBytesMax, Math.floor(options.volumeBytesMax / 2));
   }
 
   /**
@@ -114,39 +114,35 @@ export class VolumeAppender {
    */
   append(record: NewRecord, pins?: Pins): Promise<Appended> {
     return new Promise<Appended>((resolve, reject) => {
+      this.#pipe.refuseWhileStuck();
       const length = recordLength(
         headLength(record.head.key.length, record.head.attributes.length),
         record.head.payloadLength,
       );
       const done = (appended: Appended): void => {
-        if (pins !== undefined) this.#pin(pins, appended.location.volume);
+        if (pins !== undefined) this.#seals.pin(pins, appended.location.volume);
         resolve(appended);
       };
+      this.#unwrittenBytes += length;
       this.#queue.push({ ...record, length, rewrites: 0, resolve: done, reject });
       void this.#run();
     });
   }
 
-  unpin(pins: Pins): void {
-    for (const volume of pins.volumes) {
-      const left = (this.#pinned.get(volume) ?? 1) - 1;
-      if (left > 0) this.#pinned.set(volume, left);
-      else this.#pinned.delete(volume);
-      if (left <= 0) void this.#sealIfIdle(volume);
-    }
-    pins.volumes.clear();
+  get unwrittenBytes(): number {
+    return this.#unwrittenBytes;
   }
 
-  #pin(pins: Pins, volume: number): void {
-    if (pins.volumes.has(volume)) return;
-    pins.volumes.add(volume);
-    this.#pinned.set(volume, (this.#pinned.get(volume) ?? 0) + 1);
+  /** Ends the hold of a write on its volumes. */
+  unpin(pins: Pins): void {
+    this.#seals.unpin(pins);
   }
 
   /** Stops appending to a volume that the keeper wants to compact. */
   rotate(volume: number): void {
-    if (this.#active?.grant.id !== volume || this.#busy) return;
-    void this.#retireActive(false);
+    if (this.#active?.grant.id !== volume) return;
+    this.#active.isUnwanted = true;
+    if (!this.#busy) void this.#retireActive(false);
   }
 
   /** Waits for what is queued, then seals the active volume. */
@@ -154,6 +150,7 @@ export class VolumeAppender {
     while (this.#busy || this.#inFlight.size > 0)
       await Promise.allSettled([...this.#inFlight, new Promise((r) => setImmediate(r))]);
     await this.#retireActive(false);
+    await Promise.all(this.#retiring);
   }
 
   async #run(): Promise<void> {
@@ -166,6 +163,7 @@ export class VolumeAppender {
       } catch (error) {
         for (const pending of group) pending.reject(error);
       }
+      for (const { length } of group) this.#unwrittenBytes -= length;
     }
     this.#busy = false;
   }
@@ -174,7 +172,7 @@ export class VolumeAppender {
     let bytes = 0;
     let count = 0;
     for (const pending of this.#queue) {
-      if (count > 0 && (bytes + pending.length > LIMITS.groupBytesMax || count >= LIMITS.groupRecordsMax)) break;
+      if (count > 0 && (bytes + pending.length > this.#groupBytesMax || count >= LIMITS.groupRecordsMax)) break;
       bytes += pending.length;
       count++;
     }
@@ -184,23 +182,21 @@ export class VolumeAppender {
   }
 
   async #writeGroup(group: readonly Pending[]): Promise<void> {
-    const volume = await this.#volumeWithRoom();
+    const volume = await this.#volumeWithRoom(group.reduce((sum, { length }) => sum + length, 0));
     const placed = this.#place(group, volume);
     const started = performance.now();
     try {
       await writeAll(volume.fd, placed.buffers, volume.end);
       await fdatasyncAsync(volume.fd);
     } catch (error) {
-      await this.#abandon(volume, error);
-      throw diskFailure(error, volumePath(this.#root, volume.grant.id));
+      throw await this.#takeBack(volume, error);
     }
-    const start = volume.end;
     volume.end = placed.end;
     this.stats.groups++;
     this.stats.records += group.length;
     this.stats.bytes += placed.bytes;
     this.stats.syncMs += performance.now() - started;
-    this.#commit(group, placed, volume, start);
+    this.#commit(group, placed, volume);
   }
 
   /** Timestamps, offsets and head bytes of a group, and the buffers to write. */
@@ -226,110 +222,138 @@ export class VolumeAppender {
   }
 
   /** Tells the index, without holding up the next group. */
-  #commit(group: readonly Pending[], placed: Placed, volume: ActiveVolume, start: number): void {
-    const committed: number[] = [];
+  #commit(group: readonly Pending[], placed: Placed, volume: ActiveVolume): void {
+    const committed: CommittedItem[] = [];
     group.forEach((pending, i) => {
-      if (pending.commit) committed.push(i);
-      else pending.resolve(appendedAt(pending, placed.items[i] as PlacedItem, volume));
+      const item = placed.items[i] as PlacedItem;
+      if (pending.commit) committed.push({ pending, item });
+      else pending.resolve(appendedAt(pending, item, volume));
     });
     if (committed.length === 0 && placed.end - volume.told < TELL_BYTES) return;
     volume.told = placed.end;
-    const items = committed.map((i) => placed.items[i] as PlacedItem);
-    const work = this.#pipe
-      .group({
-        volume: volume.grant.id,
-        end: placed.end,
-        offsets: items.map((p) => p.offset),
-        heads: items.map((p) => p.head),
-      })
-      .then(
-        (outcomes) => {
-          if (outcomes.some((o) => o === HEAD_OUTCOME.storageFull || o === HEAD_OUTCOME.failed))
-            this.#refused(volume, start);
-          for (const [n, i] of committed.entries())
-            this.#settle(group[i] as Pending, placed.items[i] as PlacedItem, volume, outcomes[n] as HeadOutcome);
-        },
-        (error: unknown) => {
-          for (const i of committed) (group[i] as Pending).reject(error);
-        },
-      );
+    const work = this.#submit(committed, placed.end, volume);
     this.#inFlight.add(work);
     void work.finally(() => this.#inFlight.delete(work));
   }
 
-  /** The index could not take a group: its records must not come back, so the volume ends before them. */
-  #refused(volume: ActiveVolume, start: number): void {
-    volume.refusedFrom ??= start;
-    if (this.#active === volume && !this.#busy) void this.#retireActive(true);
+  /** Never rejects. Ends when the index has answered, which may be long after the writers were told that it did not. */
+  async #submit(committed: readonly CommittedItem[], end: number, volume: ActiveVolume): Promise<void> {
+    const answered = this.#pipe.group({
+      volume: volume.grant.id,
+      end,
+      offsets: committed.map(({ item }) => item.offset),
+      heads: committed.map(({ item }) => item.head),
+    });
+    let isLate = false;
+    this.#pipe.bounded(answered).catch((error: unknown) => {
+      isLate = true;
+      for (const { pending } of committed) pending.reject(error);
+    });
+    let outcomes: readonly HeadOutcome[];
+    try {
+      outcomes = await answered;
+    } catch {
+      return; // `bounded` has told the writers
+    }
+    const lost = committed.filter((_, i) => isLost(outcomes[i] as HeadOutcome, isLate));
+    const isVoid = lost.length === 0 || (await this.#void(lost, volume));
+    for (const [i, { pending, item }] of committed.entries()) {
+      const outcome = outcomes[i] as HeadOutcome;
+      if (!isLate) this.#settle(pending, item, volume, outcome, isVoid);
+    }
   }
 
-  #settle(pending: Pending, item: PlacedItem, volume: ActiveVolume, outcome: HeadOutcome): void {
+  /** Records that the index refused must not come back by a replay or a rebuild. */
+  async #void(lost: readonly CommittedItem[], volume: ActiveVolume): Promise<boolean> {
+    const records = lost.map(({ item }) => item);
+    const isVoid = await voidRecords(volume.fd, volume.grant.uuid, records);
+    if (!isVoid)
+      this.#log.error(
+        { volume: volume.grant.id, records: records.length },
+        'records that the index refused could not be taken back; a rebuild of the index may find them',
+      );
+    return isVoid;
+  }
+
+  #settle(pending: Pending, item: PlacedItem, volume: ActiveVolume, outcome: HeadOutcome, isVoid: boolean): void {
     if (outcome === HEAD_OUTCOME.applied) {
       pending.resolve(appendedAt(pending, item, volume));
       return;
     }
     if (outcome === HEAD_OUTCOME.stale && pending.rewrites < REWRITES_MAX) {
       pending.rewrites++;
+      this.#unwrittenBytes += pending.length;
       this.#queue.push(pending);
       void this.#run();
       return;
     }
-    pending.reject(refusal(outcome));
+    const error = refusal(outcome);
+    pending.reject(
+      isVoid || !isLost(outcome, false) ? error : unknownOutcome(error, volumePath(this.#root, volume.grant.id)),
+    );
   }
 
-  async #volumeWithRoom(): Promise<ActiveVolume> {
-    const full = this.#active;
-    if (full !== undefined && (full.end >= this.#volumeBytesMax || full.refusedFrom !== undefined))
-      await this.#retireActive(full.refusedFrom !== undefined);
+  /** A volume does not grow past its maximum, so that the reserve of the disk can hold its copy; but one record always fits. */
+  async #volumeWithRoom(bytes: number): Promise<ActiveVolume> {
+    const last = this.#active;
+    if (last !== undefined && (last.end + bytes > this.#volumeBytesMax || last.isUnwanted))
+      void this.#retireActive(false);
     if (this.#active !== undefined) return this.#active;
     const grant = await this.#committer.openVolume();
     this.#lastTimestamp = Math.max(this.#lastTimestamp, grant.clock);
     try {
-      const fd = grant.isNew
-        ? createVolumeFile(this.#root, {
-            volumeId: grant.id,
-            volumeUuid: grant.uuid,
-            storeUuid: grant.storeUuid,
-            createdMs: this.#clock.now(),
-          })
-        : openSync(volumePath(this.#root, grant.id), 'r+');
-      this.#active = { grant, fd, end: grant.end, told: grant.end, refusedFrom: undefined };
+      const fd = grant.isNew ? this.#create(grant) : openSync(volumePath(this.#root, grant.id), 'r+');
+      this.#active = { grant, fd, end: grant.end, told: grant.end, isUnwanted: false };
       return this.#active;
     } catch (error) {
-      await this.#committer.sealVolume(grant.id, grant.end, true);
+      await this.#seals.seal(grant.id, grant.end, true);
       throw diskFailure(error, volumePath(this.#root, grant.id));
     }
   }
 
-  async #abandon(volume: ActiveVolume, cause: unknown): Promise<void> {
+  #create(grant: VolumeGrant): number {
+    const superblock = {
+      volumeId: grant.id,
+      volumeUuid: grant.uuid,
+      storeUuid: grant.storeUuid,
+      createdMs: this.#clock.now(),
+    };
+    try {
+      return createVolumeFile(this.#root, superblock);
+    } catch (error) {
+      rmSync(volumePath(this.#root, grant.id), { force: true });
+      throw error;
+    }
+  }
+
+  /** After a failed write: cuts the volume back, and says what the writers are to hear. */
+  async #takeBack(volume: ActiveVolume, cause: unknown): Promise<GatewayError> {
+    const path = volumePath(this.#root, volume.grant.id);
+    const isCut = await cutBack(volume.fd, volume.end);
+    // A full disk took what it could and broke nothing: the volume can be used again when there is room.
+    if (isCut && isDiskFull(cause)) return diskFailure(cause, path);
     this.#log.error(
-      { volume: volume.grant.id, end: volume.end, error: String(cause) },
+      { volume: volume.grant.id, end: volume.end, isCut, error: String(cause) },
       'a write to a volume failed; it is sealed and a new one begins',
     );
-    await ftruncateAsync(volume.fd, volume.end).catch(() => {});
-    await this.#retireActive(true);
+    void this.#retireActive(true);
+    return isCut ? diskFailure(cause, path) : unknownOutcome(cause, path);
   }
 
-  async #retireActive(damaged: boolean): Promise<void> {
+  #retireActive(damaged: boolean): Promise<void> {
     const active = this.#active;
-    if (active === undefined) return;
+    if (active === undefined) return Promise.resolve();
     this.#active = undefined;
-    this.#closing.set(active.grant.id, { end: active.refusedFrom ?? active.end, damaged });
-    await closeAsync(active.fd).catch(() => {});
-    // What was written is committed before the seal: the pipe keeps its order.
-    await Promise.allSettled([...this.#inFlight]);
-    await this.#sealIfIdle(active.grant.id);
+    const work = this.#retire(active, damaged);
+    this.#retiring.add(work);
+    return work.finally(() => this.#retiring.delete(work));
   }
 
-  async #sealIfIdle(volume: number): Promise<void> {
-    const closing = this.#closing.get(volume);
-    if (closing === undefined || this.#pinned.has(volume)) return;
-    this.#closing.delete(volume);
-    await this.#committer
-      .sealVolume(volume, closing.end, closing.damaged)
-      .catch((error: unknown) =>
-        this.#log.warn({ volume, error: String(error) }, 'a volume could not be sealed; the next start does it'),
-      );
+  async #retire(active: ActiveVolume, damaged: boolean): Promise<void> {
+    // What was written is committed before the seal: the pipe keeps its order. Refused records are voided through the descriptor.
+    await Promise.allSettled([...this.#inFlight]);
+    await closeAsync(active.fd).catch(() => {});
+    await this.#seals.sealWhenFree(active.grant.id, active.end, damaged);
   }
 }
 
@@ -337,6 +361,11 @@ interface PlacedItem {
   readonly offset: number;
   readonly timestamp: number;
   readonly head: Buffer;
+}
+
+interface CommittedItem {
+  readonly pending: Pending;
+  readonly item: PlacedItem;
 }
 
 interface Placed {
@@ -357,53 +386,4 @@ function appendedAt(pending: Pending, item: PlacedItem, volume: ActiveVolume): A
       crc: pending.head.payloadCrc,
     },
   };
-}
-
-async function writeAll(fd: number, buffers: Buffer[], position: number): Promise<void> {
-  for (let i = 0; i < buffers.length; i += IOV_MAX) {
-    let batch = buffers.slice(i, i + IOV_MAX);
-    while (batch.length > 0) {
-      const { bytesWritten } = await writevAsync(fd, batch, position);
-      position += bytesWritten;
-      batch = unwritten(batch, bytesWritten);
-    }
-  }
-}
-
-/** What is left of `buffers` after `written` bytes of them. */
-function unwritten(buffers: readonly Buffer[], written: number): Buffer[] {
-  let left = written;
-  for (let i = 0; i < buffers.length; i++) {
-    const buffer = buffers[i] as Buffer;
-    if (left < buffer.length) return [buffer.subarray(left), ...buffers.slice(i + 1)];
-    left -= buffer.length;
-  }
-  return [];
-}
-
-/** ENOSPC is for the client to act on; everything else is for the operator. */
-export function diskFailure(error: unknown, path: string): GatewayError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (error instanceof GatewayError) return error;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new GatewayError('StorageFull', `The disk of ${path} is full; delete objects or add space.`, {
-      cause: error,
-    });
-  }
-  return new GatewayError('StoreFailure', `Writing ${path} failed: ${message}`, { cause: error });
-}
-
-function refusal(outcome: HeadOutcome): GatewayError {
-  switch (outcome) {
-    case HEAD_OUTCOME.noSuchBucket:
-      return new GatewayError('NoSuchBucket');
-    case HEAD_OUTCOME.noSuchUpload:
-      return new GatewayError('NoSuchUpload');
-    case HEAD_OUTCOME.storageFull:
-      return new GatewayError('StorageFull');
-    case HEAD_OUTCOME.stale:
-      return new GatewayError('ConditionalRequestConflict', 'Too many writers of the same key at once; try again.');
-    default:
-      return new GatewayError('StoreFailure', 'The index could not commit the write; nothing was stored.');
-  }
 }

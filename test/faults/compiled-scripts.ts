@@ -15,7 +15,10 @@ export function compileScripts(folder: string, ...names: readonly string[]): str
   writeInto(folder, 'package.json', '{ "type": "module" }');
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   const sources = NEEDED.flatMap((place) => readdirSync(join(ROOT, place)).map((name) => `${place}/${name}`));
-  for (const file of [...sources.filter((name) => name.endsWith('.ts')), ...names.map((name) => `test/faults/${name}.ts`)]) {
+  for (const file of [
+    ...sources.filter((name) => name.endsWith('.ts')),
+    ...names.map((name) => `test/faults/${name}.ts`),
+  ]) {
     const { outputText } = ts.transpileModule(readFileSync(join(ROOT, file), 'utf8'), {
       compilerOptions: {
         target: ts.ScriptTarget.ES2023,

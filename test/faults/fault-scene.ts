@@ -110,7 +110,11 @@ export async function untilGone(pids: readonly number[]): Promise<void> {
 }
 
 /** Waits for a condition of the world outside, which sends no event. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, limitMs = 30_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  limitMs = 30_000,
+): Promise<void> {
   const endMs = performance.now() + limitMs;
   while (!(await condition())) {
     assert.ok(performance.now() < endMs, `${what} did not come in ${limitMs / 1000} s`);

@@ -77,7 +77,8 @@ export class Ledger {
   /** What is wrong with what was found, if anything; what was found is from then on what the key must hold. */
   judge(key: string, found: Buffer | 'absent'): string | undefined {
     const claim = this.#claims.get(key);
-    if (claim === undefined) return found === 'absent' ? undefined : `${key} was never written and has ${found.length} bytes`;
+    if (claim === undefined)
+      return found === 'absent' ? undefined : `${key} was never written and has ${found.length} bytes`;
     const allowed = [claim.acknowledged, ...claim.open];
     const match = allowed.find((version) => this.#isSame(version, found));
     if (match === undefined) {

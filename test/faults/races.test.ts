@@ -32,7 +32,10 @@ describe('writers on different workers', { timeout: IS_LONG ? 600_000 : 120_000 
       );
       const statuses = replies.map(({ status }) => status);
       assert.deepEqual(statuses.filter((status) => status === 200).length, 1, `${key}: ${statuses.join()}`);
-      assert.ok(statuses.every((status) => [200, 409, 412].includes(status)), `${key}: ${statuses.join()}`);
+      assert.ok(
+        statuses.every((status) => [200, 409, 412].includes(status)),
+        `${key}: ${statuses.join()}`,
+      );
       const loser = callers[(statuses.indexOf(200) + 1) % callers.length] as S3Caller;
       const found = await loser.expect(200, 'GET', BUCKET, key);
       assert.equal(found.body.toString(), bodies[statuses.indexOf(200)]);
@@ -49,7 +52,10 @@ describe('writers on different workers', { timeout: IS_LONG ? 600_000 : 120_000 
         for (let done = 0; done < each; ) {
           const seen = await caller.expect(200, 'GET', BUCKET, key);
           const headers = { 'if-match': String(seen.headers.etag) };
-          const reply = await caller.send('PUT', BUCKET, key, { headers, body: String(Number(seen.body.toString()) + 1) });
+          const reply = await caller.send('PUT', BUCKET, key, {
+            headers,
+            body: String(Number(seen.body.toString()) + 1),
+          });
           if (reply.status === 200) done++;
           else lost++;
           assert.ok([200, 409, 412].includes(reply.status), `${reply.status}: ${reply.body.toString()}`);

@@ -10,7 +10,9 @@ const WORKERS = 3;
 const scene = new FaultScene();
 after(() => scene.close());
 
-test(`a write is seen by every worker from its answer on, in ${ROUNDS} rounds`, { timeout: IS_LONG ? 900_000 : 120_000 }, async () => {
+test(`a write is seen by every worker from its answer on, in ${ROUNDS} rounds`, {
+  timeout: IS_LONG ? 900_000 : 120_000,
+}, async () => {
   const gateway = await scene.start(undefined, WORKERS);
   await scene.withBucket(gateway);
   const callers: S3Caller[] = [];
@@ -45,7 +47,9 @@ test(`a write is seen by every worker from its answer on, in ${ROUNDS} rounds`, 
   await Promise.all(['left', 'right'].map((name) => lane(name, ROUNDS / 2)));
 });
 
-test('a bucket, a part and an upload made by one worker are known to the next request of another', { timeout: 60_000 }, async () => {
+test('a bucket, a part and an upload made by one worker are known to the next request of another', {
+  timeout: 60_000,
+}, async () => {
   const gateway = await scene.start(`${scene.folder}/uploads`, WORKERS);
   const callers = Array.from({ length: WORKERS }, () => scene.caller(gateway));
   const at = (i: number) => callers[i % WORKERS] as S3Caller;
@@ -54,7 +58,10 @@ test('a bucket, a part and an upload made by one worker are known to the next re
     await at(round).expect(200, 'PUT', bucket, '');
     const created = await at(round + 1).expect(200, 'POST', bucket, 'a', { query: 'uploads=' });
     const id = /<UploadId>([^<]*)</.exec(created.body.toString())?.[1];
-    const part = await at(round + 2).expect(200, 'PUT', bucket, 'a', { query: `partNumber=1&uploadId=${id}`, body: `part ${round}` });
+    const part = await at(round + 2).expect(200, 'PUT', bucket, 'a', {
+      query: `partNumber=1&uploadId=${id}`,
+      body: `part ${round}`,
+    });
     const parts = `<Part><PartNumber>1</PartNumber><ETag>${part.headers.etag}</ETag></Part>`;
     const body = `<CompleteMultipartUpload>${parts}</CompleteMultipartUpload>`;
     await at(round + 3).expect(200, 'POST', bucket, 'a', { query: `uploadId=${id}`, body });

@@ -67,7 +67,9 @@ export class S3Caller {
   async expect(status: number, method: string, bucket: string, key: string, extras: Extras = {}): Promise<Reply> {
     const reply = await this.send(method, bucket, key, extras);
     if (reply.status !== status)
-      throw new Error(`${method} /${bucket}/${key}: ${reply.status}, not ${status}: ${reply.body.toString('latin1', 0, 500)}`);
+      throw new Error(
+        `${method} /${bucket}/${key}: ${reply.status}, not ${status}: ${reply.body.toString('latin1', 0, 500)}`,
+      );
     return reply;
   }
 
@@ -78,7 +80,9 @@ export class S3Caller {
       const more: string = token === '' ? '' : `continuation-token=${percentEncode(token, false)}&`;
       const query = `${more}list-type=2&prefix=${percentEncode(prefix, false)}`;
       const xml = (await this.expect(200, 'GET', bucket, '', { query })).body.toString();
-      for (const [, key, size] of xml.matchAll(/<Contents>.*?<Key>([^<]*)<\/Key>.*?<Size>(\d+)<\/Size>.*?<\/Contents>/gs))
+      for (const [, key, size] of xml.matchAll(
+        /<Contents>.*?<Key>([^<]*)<\/Key>.*?<Size>(\d+)<\/Size>.*?<\/Contents>/gs,
+      ))
         sizes.set(key as string, Number(size));
       token = /<NextContinuationToken>([^<]*)</.exec(xml)?.[1];
     }

@@ -26,7 +26,13 @@ const LOOPS = 6;
 
 const folder = mkdtempSync(join(tmpdir(), 'penstock-kills-'));
 const root = join(folder, 'store');
-const [keeperScript, writerScript] = compileScripts(join(folder, 'js'), 'keeper-script', 'writer-script', 'writer-notes', 'version-bytes') as [string, string];
+const [keeperScript, writerScript] = compileScripts(
+  join(folder, 'js'),
+  'keeper-script',
+  'writer-script',
+  'writer-notes',
+  'version-bytes',
+) as [string, string];
 const alive = new Set<ChildProcess>();
 after(() => {
   for (const child of alive) child.kill('SIGKILL');
@@ -45,7 +51,9 @@ class Standby {
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => errors.push(text));
     this.loaded = once(this.child, 'message');
     // What it said before its end is read when the channel is drained, which may be after its exit.
-    this.gone = Promise.all([once(this.child, 'exit'), once(this.child, 'disconnect')]).then(() => alive.delete(this.child));
+    this.gone = Promise.all([once(this.child, 'exit'), once(this.child, 'disconnect')]).then(() =>
+      alive.delete(this.child),
+    );
   }
 
   /** Resolves when it works. */
@@ -98,7 +106,15 @@ class Scene {
     this.#writers.set(name, { standby, session });
     standby.child.on('message', (note: WriterNote | string) => typeof note !== 'string' && this.#note(note));
     const seed = this.#incarnation * 1_000_000;
-    await standby.start({ root, socket: this.#socket, session, name, loops: LOOPS, seed, counter: this.counter } satisfies WriterStart);
+    await standby.start({
+      root,
+      socket: this.#socket,
+      session,
+      name,
+      loops: LOOPS,
+      seed,
+      counter: this.counter,
+    } satisfies WriterStart);
   }
 
   async killKeeper(): Promise<void> {
@@ -157,7 +173,8 @@ class Scene {
     for (const [name, { key, state }] of this.#swaps) {
       if (key !== this.counter) continue;
       const times = names.filter((other) => other === name).length;
-      if (state === SWAP.done && times !== 1) faults.push(`addition ${name} was acknowledged and is there ${times} times`);
+      if (state === SWAP.done && times !== 1)
+        faults.push(`addition ${name} was acknowledged and is there ${times} times`);
       if (state === SWAP.refused && times !== 0) faults.push(`addition ${name} was refused and is there`);
       if (times > 1) faults.push(`addition ${name} is there ${times} times`);
     }
@@ -166,7 +183,7 @@ class Scene {
 
     async function read(bucket: string, key: string): Promise<Buffer | 'absent'> {
       const found = await store.objects.get(bucket as BucketName, key as ObjectKey, {});
-      if (found === undefined || found.kind === 'not-modified') return 'absent';
+      if (found === undefined || 'kind' in found) return 'absent';
       if (Buffer.isBuffer(found.body)) return found.body;
       const chunks: Buffer[] = [];
       for await (const chunk of found.body) chunks.push(chunk);
@@ -177,7 +194,8 @@ class Scene {
 
 test(`keeper and writers killed ${KILLS} times lose nothing`, { timeout: IS_LONG ? 900_000 : 180_000 }, async () => {
   const made = await openEmbedded(root);
-  for (const bucket of ['images', 'counters']) await made.store.buckets.create(bucket as BucketName, 'me', { acl: 'private' });
+  for (const bucket of ['images', 'counters'])
+    await made.store.buckets.create(bucket as BucketName, 'me', { acl: 'private' });
   await made.close();
   const scene = new Scene();
   await scene.startAll();
@@ -201,6 +219,9 @@ test(`keeper and writers killed ${KILLS} times lose nothing`, { timeout: IS_LONG
   await scene.check();
   rmSync(join(root, 'index'), { recursive: true });
   await scene.check();
-  assert.deepEqual(scene.errors.filter((line) => !/Warning/.test(line)), []);
+  assert.deepEqual(
+    scene.errors.filter((line) => !/Warning/.test(line)),
+    [],
+  );
   assert.ok(scene.ledger.acknowledgements > KILLS * 10, `${scene.ledger.acknowledgements} writes were acknowledged`);
 });

@@ -9,7 +9,8 @@ const MiB = 1024 * KiB;
 const SIZES = [0, 1, 100, 2 * KiB, 16 * KiB, 16 * KiB, 64 * KiB, 200 * KiB];
 const BIG = 4 * MiB + 123_457;
 /** Answers which say that nothing was stored. */
-const REFUSALS = /^(StorageFull|StoreFailure|SlowDown|PreconditionFailed|NoSuchUpload|NoSuchBucket|ConditionalRequestConflict)$/;
+const REFUSALS =
+  /^(StorageFull|StoreFailure|SlowDown|PreconditionFailed|NoSuchUpload|NoSuchBucket|ConditionalRequestConflict)$/;
 
 export interface LoadOptions {
   readonly origin: string;

@@ -30,14 +30,16 @@ async function run(start: WriterStart): Promise<void> {
   void count();
 
   async function write(loop: number): Promise<void> {
-    for (let turn = 0; ; turn++) {
+    for (;;) {
       // Keys by loop: one writer process at a time lives under a name, so nobody else writes them.
       const key = `${start.name}/${loop}/${Math.floor(Math.random() * KEYS)}`;
       const choice = Math.random() * 100;
       const size = choice < 20 ? -1 : choice < 21 ? BIG : Math.floor(Math.random() * 20_000);
       const version = ++seed;
       await noted('begin', key, version, size); // a write that nobody has heard of must not happen
-      await settle(key, version, size, () => (size < 0 ? remove(store, key) : put(store, key, version, size, choice > 70)));
+      await settle(key, version, size, () =>
+        size < 0 ? remove(store, key) : put(store, key, version, size, choice > 70),
+      );
     }
   }
 
@@ -58,7 +60,7 @@ async function run(start: WriterStart): Promise<void> {
     for (;;) {
       const name = ++seed;
       const current = await store.objects.get('counters' as BucketName, key, {});
-      if (current?.kind === 'not-modified') continue;
+      if (current !== undefined && 'kind' in current) continue;
       const bytes = Buffer.from(`${current === undefined ? '' : (current.body as Buffer).toString()}${name},`);
       const conditions: WriteConditions = current === undefined ? { ifNoneMatch: '*' } : { ifMatch: current.info.etag };
       await noted('swap', key, name, SWAP.begun);
@@ -79,7 +81,11 @@ function remove(store: LocalStore, key: string): Promise<void> {
 
 async function put(store: LocalStore, key: string, version: number, size: number, decided: boolean): Promise<unknown> {
   const existing = decided ? await store.objects.head('images' as BucketName, key as ObjectKey) : undefined;
-  const conditions: WriteConditions = !decided ? {} : existing === undefined ? { ifNoneMatch: '*' } : { ifMatch: existing.etag };
+  const conditions: WriteConditions = !decided
+    ? {}
+    : existing === undefined
+      ? { ifNoneMatch: '*' }
+      : { ifMatch: existing.etag };
   return store.objects.put('images' as BucketName, key as ObjectKey, sourceOf(bytesOf(version, size)), conditions);
 }
 
