@@ -18,7 +18,7 @@ import { encodeRecordHead, RECORD_KIND, type RecordHead, recordLength } from '..
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import type { VolumeGrant } from './committer.ts';
 import type { VolumeState } from './index-database.ts';
-import type { Keeper } from './keeper.ts';
+import type { KeeperHost } from './keeper-host.ts';
 import { keepsAlive, type MovedOwner, placeId, repointExtents, repointRecord } from './relocator.ts';
 import { diskSpace, reserveBytes } from './store-root.ts';
 import { createVolumeFile, readFully, volumePath, walkVolume } from './volume-file.ts';
@@ -64,7 +64,7 @@ export interface CompactionStats {
 }
 
 export class Compactor {
-  readonly #keeper: Keeper;
+  readonly #keeper: KeeperHost;
   #running: Promise<void> | undefined;
   #stopped = false;
   /** Where the records of the volume under compaction go; opened for the first one. */
@@ -75,7 +75,7 @@ export class Compactor {
   #oldestElsewhere = 0;
   readonly stats: CompactionStats = { volumes: 0, bytesCopied: 0, bytesFreed: 0 };
 
-  constructor(keeper: Keeper) {
+  constructor(keeper: KeeperHost) {
     this.#keeper = keeper;
   }
 

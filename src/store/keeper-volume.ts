@@ -6,7 +6,7 @@ import { closeSync, fdatasyncSync, ftruncateSync, openSync, rmSync, writevSync }
 import { encodeRecordHead, type RecordHead, recordLength } from '../format/record.ts';
 import type { RecordPlace } from './applier.ts';
 import type { VolumeGrant } from './committer.ts';
-import { KEEPER_SESSION, type Keeper } from './keeper.ts';
+import { KEEPER_SESSION, type KeeperHost } from './keeper-host.ts';
 import { createVolumeFile, volumePath } from './volume-file.ts';
 
 interface Active {
@@ -16,13 +16,13 @@ interface Active {
 }
 
 export class KeeperVolume {
-  readonly #keeper: Keeper;
+  readonly #keeper: KeeperHost;
   #active: Active | undefined;
   #buffers: Buffer[] = [];
   #pendingEnd = 0;
   #oldest = Number.MAX_SAFE_INTEGER;
 
-  constructor(keeper: Keeper) {
+  constructor(keeper: KeeperHost) {
     this.#keeper = keeper;
   }
 

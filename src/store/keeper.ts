@@ -33,6 +33,7 @@ import { Compactor } from './compactor.ts';
 import { Decider } from './decider.ts';
 import { GraveKeeper } from './grave-keeper.ts';
 import { IndexDatabase, type VolumeState } from './index-database.ts';
+import { KEEPER_SESSION, type KeeperHost } from './keeper-host.ts';
 import { KeeperVolume } from './keeper-volume.ts';
 import { manifestReader } from './manifest-reader.ts';
 import { rebuildIndex, volumeFiles } from './rebuild.ts';
@@ -71,9 +72,8 @@ interface Waiting {
 
 /** Submissions of one transaction. Each holds at most 1,024 heads and 256 decisions. */
 const BATCH_MAX = 64;
-export const KEEPER_SESSION = 'keeper';
 
-export class Keeper {
+export class Keeper implements KeeperHost {
   readonly index: IndexDatabase;
   readonly root: string;
   readonly clock: Clock;

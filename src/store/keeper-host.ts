@@ -1,0 +1,26 @@
+/** What the parts of the keeper see of it: the volume of its decisions and the compactor. */
+import type { Clock } from '../base/clock.ts';
+import type { ManifestReader } from './applier.ts';
+import type { StoreLog, VolumeGrant } from './committer.ts';
+import type { IndexDatabase, VolumeState } from './index-database.ts';
+import type { RelocationTools } from './relocator.ts';
+
+/** Session of the keeper's own volume. */
+export const KEEPER_SESSION = 'keeper';
+
+export interface KeeperHost {
+  readonly root: string;
+  readonly clock: Clock;
+  readonly log: StoreLog;
+  readonly index: IndexDatabase;
+  readonly volumeBytesMax: number;
+  /** Volumes that compaction reads or writes: not granted. */
+  readonly reserved: Set<number>;
+  readonly readManifest: ManifestReader;
+  openVolume(session: string): VolumeGrant;
+  sealVolume(id: number, end: number, damaged: boolean): void;
+  dropVolume(volume: VolumeState): void;
+  wantSealed(volume: VolumeState): void;
+  /** One transaction of compaction. */
+  relocate(work: (tools: RelocationTools) => void): void;
+}
