@@ -58,13 +58,15 @@ export class History {
   readonly #bigEvery: number;
   readonly #buckets = new Map<BucketName, Map<string, Thing>>();
   readonly #uploads: OpenUpload[] = [];
+  readonly #prefix: string;
   #bucketCount = 0;
   #bytesSeed = 1;
 
-  /** One write in `bigEvery` has several extents. */
-  constructor(dice: Dice, bigEvery = 40) {
+  /** One write in `bigEvery` has several extents. Histories with different prefixes can share a store. */
+  constructor(dice: Dice, bigEvery = 40, prefix = '') {
     this.#dice = dice;
     this.#bigEvery = bigEvery;
+    this.#prefix = prefix;
   }
 
   /** One operation on one of the stores. */
@@ -89,7 +91,7 @@ export class History {
   /** All objects with all bytes, and no more; all open uploads with their parts. */
   async check(storage: Storage): Promise<void> {
     const names = storage.buckets.list().map((bucket) => bucket.name);
-    assert.deepEqual([...names].sort(), [...this.#buckets.keys()].sort());
+    assert.deepEqual(names.filter((name) => name.startsWith(this.#prefix)).sort(), [...this.#buckets.keys()].sort());
     for (const [bucket, things] of this.#buckets) {
       const sorted = [...things.keys()].sort((a, b) => Buffer.from(a).compare(Buffer.from(b)));
       assert.deepEqual(await allKeys(storage, bucket), sorted);
@@ -115,7 +117,7 @@ export class History {
   }
 
   async #createBucket(storage: Storage): Promise<void> {
-    const name = `bucket-${this.#dice.roll(4)}` as BucketName;
+    const name = `${this.#prefix}bucket-${this.#dice.roll(4)}` as BucketName;
     if (this.#buckets.has(name)) {
       await storage.buckets.update(name, { tags: { n: String(this.#bucketCount++) } });
       return;
