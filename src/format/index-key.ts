@@ -5,13 +5,15 @@
  * first, and before every other key. Nothing writes older versions yet; the layout needs no migration when something does.
  */
 
+import { GatewayError } from '../base/errors.ts';
+
 const ESCAPE = 1;
 
 function needsEscape(bytes: Buffer): boolean {
   return bytes.includes(0) || bytes.includes(ESCAPE);
 }
 
-function escape(bytes: Buffer): Buffer {
+function escapeBytes(bytes: Buffer): Buffer {
   const out: number[] = [];
   for (const byte of bytes) {
     if (byte <= ESCAPE) out.push(ESCAPE, byte + 1);
@@ -23,9 +25,25 @@ function escape(bytes: Buffer): Buffer {
 /** LMDB here takes keys up to this; only a key with hundreds of NUL or SOH bytes can reach it. */
 export const INDEX_KEY_BYTES_MAX = 1978;
 
-/** The caller owns the buffer. `key` is UTF-8. */
+/** Longest suffix behind a key: the mark, and an upload id or a timestamp. */
+const SUFFIX_BYTES = 17;
+
+/**
+ * The index key of an object. @throws GatewayError KeyTooLongError for a key of so many NUL or SOH bytes that its escaped form does
+ * not fit into the index
+ */
+export function objectIndexKey(bucketId: number, key: Buffer): Buffer {
+  const out = indexKey(bucketId, key);
+  if (out.length + SUFFIX_BYTES <= INDEX_KEY_BYTES_MAX) return out;
+  throw new GatewayError(
+    'KeyTooLongError',
+    `The key takes ${out.length} bytes in the index, where each NUL and SOH byte counts twice; at most ${INDEX_KEY_BYTES_MAX - SUFFIX_BYTES} fit.`,
+  );
+}
+
+/** Also of prefixes and markers of any length. The caller owns the buffer. `key` is UTF-8. */
 export function indexKey(bucketId: number, key: Buffer): Buffer {
-  const body = needsEscape(key) ? escape(key) : key;
+  const body = needsEscape(key) ? escapeBytes(key) : key;
   const out = Buffer.allocUnsafeSlow(4 + body.length);
   out.writeUInt32BE(bucketId, 0);
   body.copy(out, 4);

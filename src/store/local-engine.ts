@@ -5,7 +5,7 @@ import type { Clock, RandomSource } from '../base/clock.ts';
 import { GatewayError } from '../base/errors.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
 import { Entry } from '../format/index-entry.ts';
-import { indexKey } from '../format/index-key.ts';
+import { objectIndexKey } from '../format/index-key.ts';
 import { decodeManifest, type Manifest } from '../format/manifest.ts';
 import type { CommitPipe } from './commit-pipe.ts';
 import type { StoreLog } from './committer.ts';
@@ -67,7 +67,7 @@ export class BucketTable {
 
 /** The current entry of a key. The index must have been refreshed, which `BucketTable` does. */
 export function findEntry(engine: LocalEngine, bucketId: number, key: ObjectKey): Entry | undefined {
-  const bytes = engine.index.objects.getBinary(indexKey(bucketId, Buffer.from(key)));
+  const bytes = engine.index.objects.getBinary(objectIndexKey(bucketId, Buffer.from(key)));
   return bytes === undefined ? undefined : new Entry(bytes);
 }
 

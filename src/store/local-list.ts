@@ -5,7 +5,7 @@
 import type { ObjectKey } from '../base/names.ts';
 import type { ListEntry, ListOptions, ListPage } from '../base/object-store.ts';
 import { Entry, EntryInfo } from '../format/index-entry.ts';
-import { afterPrefix, indexKey, keyOfIndexKey } from '../format/index-key.ts';
+import { afterPrefix, INDEX_KEY_BYTES_MAX, indexKey, keyOfIndexKey } from '../format/index-key.ts';
 import type { IndexDatabase, Pair } from './index-database.ts';
 
 /** Keys of older versions hold a NUL; the current ones never do. */
@@ -14,7 +14,9 @@ const VERSION_MARK = 0;
 export function listPage(index: IndexDatabase, bucketId: number, options: ListOptions): ListPage {
   const entries: ListEntry[] = [];
   if (options.limit === 0) return { entries, next: undefined };
-  const end = afterPrefix(indexKey(bucketId, Buffer.from(options.prefix)));
+  const prefix = indexKey(bucketId, Buffer.from(options.prefix));
+  if (prefix.length > INDEX_KEY_BYTES_MAX) return { entries, next: undefined }; // longer than any key
+  const end = afterPrefix(prefix);
   let start = firstKey(bucketId, options);
   while (start.compare(end) < 0) {
     const seek = takeRun(index, bucketId, start, end, options, entries);
@@ -64,7 +66,9 @@ function firstKey(bucketId: number, { prefix, after, afterPrefix: skip }: ListOp
   const marker = indexKey(bucketId, Buffer.from(after));
   // The first key behind `after` alone: no current key can be `after` followed by a NUL, which marks versions.
   const fromAfter = skip ? afterPrefix(marker) : Buffer.concat([marker, Buffer.from([VERSION_MARK])]);
-  return fromAfter.compare(fromPrefix) > 0 ? fromAfter : fromPrefix;
+  const from = fromAfter.compare(fromPrefix) > 0 ? fromAfter : fromPrefix;
+  // Cut to what the index can look for, a marker still stands before the same keys.
+  return from.subarray(0, INDEX_KEY_BYTES_MAX);
 }
 
 function nextOf(last: ListEntry): ListPage['next'] {

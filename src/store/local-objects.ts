@@ -19,6 +19,7 @@ import type {
 } from '../base/object-store.ts';
 import { encodeAttributes } from '../format/attributes.ts';
 import { type Entry, EntryInfo, Entry as EntryView, encodeEntry, parseEtag } from '../format/index-entry.ts';
+import { objectIndexKey } from '../format/index-key.ts';
 import { encodeManifest, type Location, type ManifestPart } from '../format/manifest.ts';
 import { RECORD_KIND, recordHead } from '../format/record.ts';
 import { asExtents, crcOf, type ExtentOwner, type TakenBody, takeBody, withBodyMemory } from './body-writer.ts';
@@ -132,6 +133,7 @@ export class LocalObjects implements ObjectStore {
   ): Promise<ObjectInfo> {
     const state = this.#engine.buckets.get(bucket);
     const keyBytes = Buffer.from(key);
+    objectIndexKey(state.id, keyBytes); // refuses here what the index could not take
     const conditional = conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined;
     if (conditional) checkWriteConditions(conditions, findEntry(this.#engine, state.id, key)?.etag);
     if (source.kind === 'copy') return this.#copy(state, key, keyBytes, source, conditions, signal);

@@ -2,7 +2,7 @@
 import type { ObjectKey, UploadId } from '../base/names.ts';
 import type { UploadInfo, UploadStore, UploadsPage } from '../base/object-store.ts';
 import { type AttributesOnDisk, attributesOf, contentTypeOf } from '../format/attributes.ts';
-import { afterPrefix, indexKey, splitUploadKey, uploadKey } from '../format/index-key.ts';
+import { afterPrefix, INDEX_KEY_BYTES_MAX, indexKey, splitUploadKey, uploadKey } from '../format/index-key.ts';
 import type { IndexDatabase } from './index-database.ts';
 
 type Query = Parameters<UploadStore['listUploads']>[1];
@@ -28,7 +28,9 @@ export function readUpload(key: ObjectKey, uploadId: UploadId, value: Buffer): U
 export function listUploadsPage(index: IndexDatabase, bucketId: number, query: Query): UploadsPage {
   const page: { uploads: UploadInfo[]; commonPrefixes: string[] } = { uploads: [], commonPrefixes: [] };
   if (query.limit === 0) return { ...page, next: undefined };
-  const end = afterPrefix(indexKey(bucketId, Buffer.from(query.prefix)));
+  const prefix = indexKey(bucketId, Buffer.from(query.prefix));
+  if (prefix.length > INDEX_KEY_BYTES_MAX) return { ...page, next: undefined }; // longer than any key
+  const end = afterPrefix(prefix);
   let start: Buffer | undefined = firstUpload(bucketId, query);
   let last: UploadsPage['next'];
   while (start !== undefined && start.compare(end) < 0) {
@@ -71,5 +73,5 @@ function firstUpload(bucketId: number, query: Query): Buffer {
       : isPrefix
         ? afterPrefix(indexKey(bucketId, key))
         : behind;
-  return from.compare(fromPrefix) > 0 ? from : fromPrefix;
+  return (from.compare(fromPrefix) > 0 ? from : fromPrefix).subarray(0, INDEX_KEY_BYTES_MAX);
 }

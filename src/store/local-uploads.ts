@@ -20,7 +20,7 @@ import type {
 } from '../base/object-store.ts';
 import { encodeAttributes } from '../format/attributes.ts';
 import { Entry, EntryInfo, parseEtag } from '../format/index-entry.ts';
-import { partKey, uploadKey } from '../format/index-key.ts';
+import { objectIndexKey, partKey, uploadKey } from '../format/index-key.ts';
 import { encodeManifest, type Location } from '../format/manifest.ts';
 import { RECORD_KIND, recordHead } from '../format/record.ts';
 import { crcOf, takeBody, withBodyMemory } from './body-writer.ts';
@@ -46,6 +46,7 @@ export class LocalUploads implements UploadStore {
   async create(bucket: BucketName, key: ObjectKey, upload: NewUpload): Promise<UploadId> {
     const { id: bucketId } = this.#engine.buckets.get(bucket);
     this.#engine.space.admit(0);
+    objectIndexKey(bucketId, Buffer.from(key)); // refuses here what the index could not take
     const uploadId = this.#ids.next();
     const chosen = upload.checksum === undefined ? {} : { chosen: upload.checksum };
     const attributes = encodeAttributes(upload.contentType, { ...upload.attributes, upload: uploadId, ...chosen });

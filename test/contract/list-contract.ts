@@ -14,6 +14,7 @@ export function listContract(scene: Scene): void {
   test('a delimiter folds what lies below it, objects and prefixes in one order', () => folding(scene));
   test('a page starts after its marker, and after all of a prefix that was listed', () => markers(scene));
   test('an empty page and an empty bucket have no next page', () => nothing(scene));
+  test('a prefix or marker longer than any key is no error', () => tooLong(scene));
   test('a full page has a next one only if there is more', () => exactPages(scene));
   test('a thousand keys below a prefix count once', () => wideFolders(scene));
   test('a listing shows each object as head does', () => infos(scene));
@@ -25,6 +26,16 @@ async function filled({ storage, freshBucket }: Scene, keys: readonly string[]):
   const bucket = await freshBucket();
   await Promise.all(keys.map((name) => storage.objects.put(bucket, key(name), bytesSource(noise(3)), {})));
   return bucket;
+}
+
+async function tooLong(scene: Scene): Promise<void> {
+  const bucket = await filled(scene, ['a', 'b']);
+  const long = `a${'x'.repeat(5000)}`;
+  assert.deepEqual(await lines(scene.storage, bucket, { prefix: long }), []);
+  assert.deepEqual(await lines(scene.storage, bucket, { after: long }), ['=b']);
+  assert.deepEqual(await lines(scene.storage, bucket, { after: long, afterPrefix: true }), ['=b']);
+  const uploads = { prefix: long, delimiter: '', afterKey: '', afterUploadId: '', limit: 10 };
+  assert.deepEqual((await scene.storage.uploads.listUploads(bucket, uploads)).uploads, []);
 }
 
 /** Entries as in `naiveListing`. */
