@@ -111,11 +111,30 @@ export interface ProvenKey {
   readonly key: SigningKey;
 }
 
+const LISTS_MAX = 256;
+const LIST_CHARS_MAX = 512;
+
+/** Parsed SignedHeaders by their text. Emptied when full, so that a stranger with made-up lists costs a parse and no memory. */
+class SignedLists {
+  readonly #lists = new Map<string, readonly string[]>();
+
+  get(list: string): readonly string[] | undefined {
+    return this.#lists.get(list);
+  }
+
+  add(list: string, names: readonly string[]): void {
+    if (list.length > LIST_CHARS_MAX) return;
+    if (this.#lists.size >= LISTS_MAX) this.#lists.clear();
+    this.#lists.set(list, names);
+  }
+}
+
 /**
  * Day keys by credential text, oldest out first. Only keys that verified a signature belong here, so that a stranger cannot
  * wash it out with made-up regions. Holders compare `secret` with the present one before use.
  */
 export class SigningKeyCache {
+  readonly signedLists = new SignedLists();
   readonly #entries = new Map<string, ProvenKey>();
   readonly #entriesMax: number;
 

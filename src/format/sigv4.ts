@@ -68,7 +68,7 @@ const PAYLOADS: ReadonlyMap<string, Payload> = new Map<string, Payload>([
  */
 export function verifyHeader(request: SignedRequest, context: VerifyContext): VerifiedRequest {
   const fields = parseAuthorization(findHeader(request.rawHeaders, 'authorization') ?? '');
-  const names = signedNames(fields.signedHeaders, 'AuthorizationHeaderMalformed');
+  const names = signedNames(fields.signedHeaders, context, 'AuthorizationHeaderMalformed');
   const proven = provenKey(fields.credential, context, 'AuthorizationHeaderMalformed');
   const { values, uncovered, hostCount } = collectSigned(request.rawHeaders, names);
   const { date, ms } = requestDate(request.rawHeaders, names, values, context.nowMs);
@@ -100,7 +100,7 @@ export function verifyHeader(request: SignedRequest, context: VerifyContext): Ve
  */
 export function verifyPresigned(request: SignedRequest, context: VerifyContext): VerifiedRequest {
   const fields = parsePresigned(splitTarget(request.target).query);
-  const names = signedNames(fields.signedHeaders, 'AuthorizationQueryParametersError');
+  const names = signedNames(fields.signedHeaders, context, 'AuthorizationQueryParametersError');
   const proven = provenKey(fields.credential, context, 'AuthorizationQueryParametersError');
   const ms = parseIsoBasic(fields.date);
   if (ms === undefined) throw badQuery('X-Amz-Date must be in the form "yyyyMMddTHHmmssZ"');
@@ -115,11 +115,15 @@ export function verifyPresigned(request: SignedRequest, context: VerifyContext):
   return checkSignature(parts, fields.signature, fields.date, proven, context);
 }
 
-function signedNames(list: string, code: ErrorCode): string[] {
+/** Clients sign the same few lists of headers over and over, so parsed lists are kept. */
+function signedNames(list: string, context: VerifyContext, code: ErrorCode): readonly string[] {
+  const known = context.keys.signedLists.get(list);
+  if (known !== undefined) return known;
   const names = parseSignedHeaders(list);
   if (names === undefined)
     throw new GatewayError(code, 'SignedHeaders must be lower-case names in ascending order, joined by ";".');
   if (!names.includes('host')) throw new GatewayError(code, 'SignedHeaders must contain "host".');
+  context.keys.signedLists.add(list, names);
   return names;
 }
 

@@ -8,6 +8,7 @@ import type { Storage } from '../../base/object-store.ts';
 import type { Checksums } from '../../format/checksum.ts';
 import type { CredentialSource } from '../../service/credentials.ts';
 import type { HostTable } from './hosts.ts';
+import type { HttpDates } from './http-dates.ts';
 import type { Verifier } from './verifier.ts';
 
 /** The part of pino's interface that the front uses: facts first, then a sentence. */
@@ -84,6 +85,7 @@ export interface FrontState {
   readonly observe: ((event: RequestEvent) => void) | undefined;
   readonly region: string;
   readonly hosts: HostTable;
+  readonly dates: HttpDates;
   /** x-amz-id-2 of this process. */
   readonly hostId: string;
   /** First half of the request ids of this process. */

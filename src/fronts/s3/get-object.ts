@@ -79,7 +79,7 @@ export async function getObject(x: Exchange): Promise<Answer> {
     if ('body' in read && !Buffer.isBuffer(read.body)) await release(read.body);
     throw new GatewayError('AccessDenied');
   }
-  return 'kind' in read ? notModified(read) : readAnswer(x, read, options, asked);
+  return 'kind' in read ? notModified(x, read) : readAnswer(x, read, options, asked);
 }
 
 /** @throws GatewayError AccessDenied, NoSuchKey */
@@ -112,8 +112,8 @@ async function withoutStaleRange(x: Exchange, options: GetOptions): Promise<GetO
   return rest;
 }
 
-function notModified({ info }: NotModified): Answer {
-  const kept = objectHeaders(info, undefined);
+function notModified(x: Exchange, { info }: NotModified): Answer {
+  const kept = objectHeaders(info, undefined, x.front.dates);
   const headers: string[] = [];
   for (let i = 0; i < kept.length; i += 2) {
     if (kept[i] !== 'Content-Type' && kept[i] !== 'Accept-Ranges')
@@ -124,7 +124,7 @@ function notModified({ info }: NotModified): Answer {
 
 async function readAnswer(x: Exchange, read: ObjectRead, options: GetOptions, asked: Asked): Promise<Answer> {
   const { info, start, end, body } = read;
-  const headers = objectHeaders(info, asked.overrides);
+  const headers = objectHeaders(info, asked.overrides, x.front.dates);
   const partial = options.range !== undefined || options.partNumber !== undefined;
   if (partial && info.size > 0) headers.push('Content-Range', formatContentRange({ start, end }, info.size));
   if (asked.checksums) await pushReadChecksum(x, headers, info, options);
@@ -156,7 +156,7 @@ export async function headObject(x: Exchange): Promise<Answer> {
   if (info === undefined) throw noSuchKey(x, bucket);
   if (!mayReadObject(x.credential, bucket, info.attributes.acl)) throw new GatewayError('AccessDenied');
   if (options.conditions !== undefined && checkReadConditions(options.conditions, info) === 'not-modified') {
-    return notModified({ kind: 'not-modified', info });
+    return notModified(x, { kind: 'not-modified', info });
   }
   const { start, end } = rangeOf(info, options.range, options.partNumber);
   return readAnswer(x, { info, start, end, body: Buffer.alloc(0) }, options, asked);

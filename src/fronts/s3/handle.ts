@@ -20,17 +20,12 @@ export function handle(front: FrontState, req: S3Message, res: ServerResponse): 
   req.on('error', ignore);
   res.on('error', ignore);
   res.strictContentLength = true;
-  answerRequest(x).then(
-    () => finish(x),
-    (error: unknown) => {
-      breakOff(x, error);
-      finish(x);
-    },
-  );
+  void answerRequest(x);
 }
 
 function ignore(): void {}
 
+/** Never rejects. */
 async function answerRequest(x: Exchange): Promise<void> {
   let answer: Answer;
   try {
@@ -39,8 +34,13 @@ async function answerRequest(x: Exchange): Promise<void> {
   } catch (error) {
     answer = errorAnswer(x, error);
   }
-  const sent = send(x, answer);
-  if (sent !== undefined) await sent;
+  try {
+    const sent = send(x, answer);
+    if (sent !== undefined) await sent;
+  } catch (error) {
+    breakOff(x, error);
+  }
+  finish(x);
 }
 
 /** @throws GatewayError SlowDown, InvalidRequest, NotImplemented */

@@ -2,7 +2,7 @@
 /** Header pairs of an answer that carries an object or speaks of one. Values leave as the bytes that came in (latin1 strings). */
 import { GatewayError } from '../../base/errors.ts';
 import type { ObjectInfo, StoredChecksum } from '../../base/object-store.ts';
-import { formatHttpDate } from '../../format/http-date.ts';
+import type { HttpDates } from './http-dates.ts';
 import type { Exchange } from './request.ts';
 
 const DEFAULT_TYPE = 'binary/octet-stream';
@@ -74,14 +74,14 @@ export function pushChecksum(headers: string[], checksum: StoredChecksum): void 
 }
 
 /** Everything that GET and HEAD say of an object, but its length, range and checksum. */
-export function objectHeaders(info: ObjectInfo, overrides: Overrides | undefined): string[] {
+export function objectHeaders(info: ObjectInfo, overrides: Overrides | undefined, dates: HttpDates): string[] {
   const headers = [
     'Content-Type',
     overrides?.['content-type'] ?? info.contentType ?? DEFAULT_TYPE,
     'ETag',
     etagHeader(info.etag),
     'Last-Modified',
-    formatHttpDate(info.modifiedMs),
+    dates.of(info.modifiedMs),
     'Accept-Ranges',
     'bytes',
   ];

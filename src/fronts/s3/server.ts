@@ -17,6 +17,7 @@ import { type Checksums, loadChecksums } from '../../format/checksum.ts';
 import type { FrontState, S3Front, S3FrontDeps } from './front.ts';
 import { handle } from './handle.ts';
 import { HostTable } from './hosts.ts';
+import { HttpDates } from './http-dates.ts';
 import { createHeadRejecter } from './reject.ts';
 import type { S3Message } from './request.ts';
 import { Verifier } from './verifier.ts';
@@ -76,6 +77,7 @@ function createState(deps: S3FrontDeps, checksums: Checksums): FrontState {
     observe: deps.observe,
     region: deps.region,
     hosts: new HostTable(deps.domains),
+    dates: new HttpDates(),
     hostId,
     identity: ['x-amz-id-2', hostId, 'Server', 'Penstock'],
     limits: {
