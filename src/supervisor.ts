@@ -120,6 +120,7 @@ class Supervisor {
       log,
       add: (worker) => this.#connections.add(worker),
       remove: (worker) => this.#connections.remove(worker),
+      exited: (worker) => this.#connections.exited(worker),
       retire: ({ metrics }) => {
         this.#retiring = this.#retiring.then(async () => {
           this.#retired = await addUp([this.#retired, countersOf(metrics as readonly Metric[])]);

@@ -42,7 +42,8 @@ export class Child {
   isReady = false;
   readonly #process: ChildProcess;
   readonly #reports = new Map<number, (report: ProcessReport) => void>();
-  #nextReport = 1;
+  readonly #handed = new Map<number, (taken: boolean) => void>();
+  #nextId = 1;
   #failure: string | undefined;
 
   constructor(entry: string, setup: ChildSetup) {
@@ -83,21 +84,26 @@ export class Child {
     if (this.#process.connected) this.#process.send(message, () => {});
   }
 
-  /** Gives a connection away. `refused` gets it back when the child could not take it. */
-  hand(port: PortName, socket: Socket, refused: (socket: Socket) => void): void {
+  /**
+   * Gives a connection away; `done` hears whether it was taken, unless the child exits first. Until it was taken the socket stays
+   * open here, unread, and can be given to another. (Node would close it by itself, but forgets to when the child dies.)
+   */
+  hand(port: PortName, socket: Socket, done: (taken: boolean) => void): void {
     if (!this.#process.connected) {
-      refused(socket);
+      done(false);
       return;
     }
-    this.#process.send({ kind: 'connection', port } satisfies ToChild, socket, { keepOpen: false }, (error) => {
-      if (error !== null) refused(socket);
+    const id = this.#nextId++;
+    this.#handed.set(id, done);
+    this.#process.send({ kind: 'connection', id, port } satisfies ToChild, socket, { keepOpen: true }, (error) => {
+      if (error !== null && this.#handed.delete(id)) done(false);
     });
   }
 
   /** The figures of now, or those that it gave last when it does not answer in time. */
   async report(): Promise<ProcessReport | undefined> {
     if (!this.isReady || !this.#process.connected) return this.lastReport;
-    const id = this.#nextReport++;
+    const id = this.#nextId++;
     let timer: NodeJS.Timeout | undefined;
     const answer = new Promise<ProcessReport | undefined>((resolve) => {
       timer = setTimeout(() => resolve(this.lastReport), LIMITS.metricsTimeoutMs);
@@ -124,6 +130,10 @@ export class Child {
         return;
       case 'failed':
         this.#failure = message.message;
+        return;
+      case 'taken':
+        this.#handed.get(message.id)?.(true);
+        this.#handed.delete(message.id);
         return;
       case 'drained':
         this.lastReport = message.report;

@@ -2,6 +2,9 @@
  * The listening ports, which belong to the supervisor for its whole life, and the hand-out of connections to ready workers in turn.
  * A connection that arrives while no worker is ready waits, unread, until one is; one that a dying worker could not take goes to the
  * next. So a port that is open refuses nobody, whatever happens to the workers.
+ *
+ * A worker gets the next connection when it has said that it took the last one. So one that is busy, or stuck, is passed over; while
+ * all are, connections wait here, for whoever is free first.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { LIMITS } from '../base/limits.ts';
@@ -10,9 +13,16 @@ import type { Address } from '../base/settings.ts';
 import type { Child } from './child.ts';
 import type { PortName } from './messages.ts';
 
+interface Connection {
+  readonly port: PortName;
+  readonly socket: Socket;
+}
+
 export class Connections {
   readonly #servers = new Map<PortName, Server>();
-  #workers: Child[] = [];
+  #workers: readonly Child[] = [];
+  /** What a worker was given and has not taken. */
+  readonly #untaken = new Map<Child, Connection>();
   #turn = 0;
   readonly #waiting = new Map<Socket, PortName>();
 
@@ -35,16 +45,19 @@ export class Connections {
 
   add(worker: Child): void {
     this.#workers = [...this.#workers, worker];
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const [socket, port] of waiting) {
-      socket.removeAllListeners();
-      this.#give(port, socket);
-    }
+    this.#giveWaiting();
   }
 
   remove(worker: Child): void {
     this.#workers = this.#workers.filter((other) => other !== worker);
+  }
+
+  /** What it had not taken goes to another. */
+  exited(worker: Child): void {
+    this.remove(worker);
+    const left = this.#untaken.get(worker);
+    this.#untaken.delete(worker);
+    if (left !== undefined) this.#give(left.port, left.socket);
   }
 
   /** Idempotent. New connections are refused from now on. */
@@ -56,15 +69,45 @@ export class Connections {
   }
 
   #give(port: PortName, socket: Socket): void {
-    const worker = this.#workers[this.#turn++ % Math.max(1, this.#workers.length)];
-    if (worker === undefined) {
-      this.#wait(port, socket);
-      return;
-    }
-    worker.hand(port, socket, (returned) => {
+    const worker = this.#choose();
+    if (worker === undefined) this.#wait(port, socket);
+    else this.#hand(worker, port, socket);
+  }
+
+  #hand(worker: Child, port: PortName, socket: Socket): void {
+    const connection = { port, socket };
+    this.#untaken.set(worker, connection);
+    worker.hand(port, socket, (taken) => {
+      if (this.#untaken.get(worker) !== connection) return; // it has exited, and another has the connection
+      this.#untaken.delete(worker);
+      if (taken) {
+        socket.destroy(); // closes it here alone: the worker has its own handle
+        this.#giveWaiting();
+        return;
+      }
       this.remove(worker);
-      this.#give(port, returned);
+      this.#give(port, socket);
     });
+  }
+
+  /** The next in turn that has taken what it was given; `undefined` while none has. */
+  #choose(): Child | undefined {
+    const first = this.#turn++;
+    for (let i = 0; i < this.#workers.length; i++) {
+      const worker = this.#workers[(first + i) % this.#workers.length] as Child;
+      if (!this.#untaken.has(worker)) return worker;
+    }
+    return undefined;
+  }
+
+  #giveWaiting(): void {
+    for (const [socket, port] of this.#waiting) {
+      const worker = this.#choose();
+      if (worker === undefined) return;
+      this.#waiting.delete(socket);
+      socket.removeAllListeners();
+      this.#hand(worker, port, socket);
+    }
   }
 
   #wait(port: PortName, socket: Socket): void {

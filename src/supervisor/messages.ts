@@ -40,8 +40,8 @@ export interface Grace {
 
 export type ToChild =
   | { readonly kind: 'start'; readonly setup: ChildSetup }
-  /** Comes with the socket, unless its client has gone. */
-  | { readonly kind: 'connection'; readonly port: PortName }
+  /** Comes with the socket, unless its client has gone; answered with `taken` in any case. */
+  | { readonly kind: 'connection'; readonly id: number; readonly port: PortName }
   /** Finish what runs within the grace, close the store, exit. */
   | { readonly kind: 'drain'; readonly grace: Grace }
   | { readonly kind: 'report'; readonly id: number }
@@ -59,6 +59,7 @@ export type FromChild =
   | { readonly kind: 'ready' }
   /** `message` is for people; the process exits after it. */
   | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'taken'; readonly id: number }
   | { readonly kind: 'report'; readonly id: number; readonly report: ProcessReport }
   | { readonly kind: 'drained'; readonly report: ProcessReport };
 

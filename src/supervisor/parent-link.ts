@@ -53,8 +53,8 @@ export function followSupervisor(process: NodeJS.Process, start: (setup: ChildSe
         return (await role)?.onWorkerExit?.(message.session);
       case 'connection':
         // Its client may have gone while it travelled.
-        if (!(handle instanceof Socket)) return;
-        return (await role)?.onConnection?.(message.port, handle);
+        if (handle instanceof Socket) (await role)?.onConnection?.(message.port, handle);
+        return send({ kind: 'taken', id: message.id });
     }
   };
 

@@ -23,6 +23,7 @@ export interface PoolOptions {
   /** Gives connections to workers. */
   readonly add: (worker: Child) => void;
   readonly remove: (worker: Child) => void;
+  readonly exited: (worker: Child) => void;
   /** What a dead process had counted. */
   readonly retire: (report: ProcessReport) => void;
   /** Told of every change: these processes may be writing. */
@@ -162,6 +163,7 @@ export class WorkerPool {
   }
 
   #workerExited(child: Child): void {
+    this.#options.exited(child);
     this.#retire(child);
     if (child.setup.role !== 'worker') return;
     this.keeper.current?.send({ kind: 'worker-exit', session: child.setup.session });

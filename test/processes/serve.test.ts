@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, describe, test } from 'node:test';
+import { LIMITS } from '../../src/base/limits.ts';
 import { anyPorts, GatewayProcess, isAlive, startGateway } from './gateway-process.ts';
 import { fetchWhole, startLoad } from './http-load.ts';
 
@@ -101,6 +102,31 @@ describe('a running gateway', LIMIT, () => {
     assert.deepEqual([meanwhile.status, await meanwhile.text()], [503, 'not ready: the keeper is not ready\n']);
     await gateway.untilLogged(/^keeper serves again/);
     assert.equal((await fetch(`${gateway.admin}/readyz`)).status, 200);
+  });
+
+  test('gives connections to the other workers while one is stuck, and loses none that it held', async () => {
+    const gateway = keep(await startGateway(freshFolder(), '--workers', '2'));
+    const stuck = (await gateway.status()).workers[0]?.pid as number;
+    process.kill(stuck, 'SIGSTOP');
+    let answered = 0;
+    const faults = Array.from({ length: 20 }, async () => {
+      const answer = await fetchWhole(gateway.s3, false);
+      if (++answered === 18) process.kill(stuck, 'SIGCONT'); // two are on their way to the worker that is stuck
+      return refusedWhole(answer);
+    });
+    assert.deepEqual([...new Set(await Promise.all(faults))], [undefined]);
+  });
+
+  test('answers connections that were on their way to a worker that died', async () => {
+    const gateway = keep(await startGateway(freshFolder(), '--workers', '1'));
+    const worker = (await gateway.status()).workers[0]?.pid as number;
+    process.kill(worker, 'SIGSTOP');
+    const faults = Promise.all(
+      Array.from({ length: 4 }, async () => refusedWhole(await fetchWhole(gateway.s3, false))),
+    );
+    await Promise.all(Array.from({ length: 4 }, () => fetch(`${gateway.admin}/healthz`))); // the supervisor has seen them
+    process.kill(worker, 'SIGKILL');
+    assert.deepEqual(await faults, [undefined, undefined, undefined, undefined]);
   });
 
   test('adds the figures of its workers up, and those of replaced workers stay', async () => {
@@ -210,9 +236,10 @@ describe('an end', LIMIT, () => {
     gateway.signal('SIGINT');
     gateway.signal('SIGINT'); // as npm passes it on: no second one
     await gateway.untilLogged(/^draining$/);
-    const impatient = setInterval(() => gateway.signal('SIGINT'), 50);
-    assert.equal((await gateway.ended).code, 130);
+    const impatient = setInterval(() => gateway.signal('SIGINT'), LIMITS.secondSignalMs + 100);
+    await gateway.untilLogged(/^stopping at once/);
     clearInterval(impatient);
+    assert.equal((await gateway.ended).code, 130);
     socket.destroy();
   });
 });
