@@ -38,7 +38,8 @@ export interface StorageComposition {
   /** @throws with a message for people when another process holds the store */
   readonly lockFolder: (root: string) => Promise<{ release(): Promise<void> }>;
   readonly openStorage: (setup: WorkerSetup, clock: Clock, log: Log) => Promise<OpenStorage>;
-  readonly openKeeper: (setup: KeeperSetup, clock: Clock, log: Log) => Promise<OpenKeeper>;
+  /** `giveUp` ends the process, when only another one can go on. */
+  readonly openKeeper: (setup: KeeperSetup, clock: Clock, log: Log, giveUp: () => void) => Promise<OpenKeeper>;
 }
 
 export async function startRole(
@@ -64,7 +65,7 @@ async function startKeeper(
   log: Log,
 ): Promise<Role> {
   const own = startProcessMetrics(setup.name, process);
-  const keeper = await composition.openKeeper(setup, systemClock, log);
+  const keeper = await composition.openKeeper(setup, systemClock, log, () => process.exit(1));
   return {
     report: () => ({ metrics: [...own.collect(), ...keeper.metrics()] }),
     onWorkerExit: (session) => keeper.workerExited(session),

@@ -16,8 +16,14 @@ import { Maintenance } from './store/maintenance.ts';
 export const LOCAL_STORAGE: StorageComposition = {
   lockFolder: acquireFolderLock,
 
-  async openKeeper(setup, clock, log) {
-    const keeper = await Keeper.open({ root: setup.config.data, clock, log, aliveSessions: setup.liveSessions });
+  async openKeeper(setup, clock, log, giveUp) {
+    const keeper = await Keeper.open({
+      root: setup.config.data,
+      clock,
+      log,
+      aliveSessions: setup.liveSessions,
+      onBroken: giveUp,
+    });
     const server = await serveKeeper(keeper, setup.keeperSocket);
     const maintenance = new Maintenance(keeper);
     maintenance.start();

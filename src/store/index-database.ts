@@ -64,6 +64,8 @@ export class IndexDatabase {
   readonly #volumes: Bytes;
   readonly #sessions: Bytes;
   readonly #meta: Bytes;
+  /** Hears of every transaction that failed, before its caller does. */
+  onFailure: (error: unknown) => void = () => {};
 
   private constructor(env: RootDatabase) {
     const table = (name: string): Bytes => env.openDB<Buffer, Buffer>({ name, ...RAW });
@@ -111,7 +113,12 @@ export class IndexDatabase {
 
   /** Runs `work` in one flushed transaction; a throw aborts it whole. */
   transaction<T>(work: () => T): T {
-    return this.#env.transactionSync(work);
+    try {
+      return this.#env.transactionSync(work);
+    } catch (error) {
+      this.onFailure(error);
+      throw error;
+    }
   }
 
   /** Sees everything that was committed before the call. */

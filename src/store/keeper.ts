@@ -31,6 +31,7 @@ import {
 } from './committer.ts';
 import { Compactor } from './compactor.ts';
 import { Decider } from './decider.ts';
+import { diskFailure, troubleUnderIndex } from './disk-trouble.ts';
 import { GraveKeeper } from './grave-keeper.ts';
 import { IndexDatabase, type VolumeState } from './index-database.ts';
 import { KEEPER_SESSION, type KeeperHost } from './keeper-host.ts';
@@ -42,7 +43,6 @@ import type { RelocationTools } from './relocator.ts';
 import { diskSpace, indexFolder, openStoreRoot, volumeBytesFor } from './store-root.ts';
 import { syncFolder, volumePath, volumesFolder } from './volume-file.ts';
 import { VolumeReader } from './volume-reader.ts';
-import { diskFailure } from './volume-write.ts';
 
 export interface KeeperOptions {
   readonly root: string;
@@ -50,6 +50,11 @@ export interface KeeperOptions {
   readonly log: StoreLog;
   /** Sessions of workers that are alive: their volumes are theirs. All others' tails are replayed. */
   readonly aliveSessions?: readonly string[];
+  /**
+   * Called when the disk failed under the index: LMDB is beyond use then, and what was being committed may be there or not. Nobody
+   * gets an answer any more; the process must end, so that the next keeper finds out and the workers ask it.
+   */
+  readonly onBroken?: (error: unknown) => void;
 }
 
 /** Figures of the whole store, in bytes and pieces. */
@@ -94,6 +99,7 @@ export class Keeper implements KeeperHost {
   #queue: Waiting[] = [];
   #scheduled = false;
   #newest: number;
+  #isBroken = false;
   readonly stats = { transactions: 0, heads: 0, decisions: 0, commitMs: 0 };
 
   private constructor(options: KeeperOptions, storeUuid: Buffer, index: IndexDatabase) {
@@ -101,6 +107,15 @@ export class Keeper implements KeeperHost {
     this.clock = options.clock;
     this.log = options.log;
     this.index = index;
+    index.onFailure = (error) => {
+      if (this.#isBroken || troubleUnderIndex(error, this.root) !== 'broken') return;
+      this.#isBroken = true;
+      this.log.error(
+        { error: String(error) },
+        'the disk failed under the index; the keeper must end, and another one take over',
+      );
+      options.onBroken?.(error);
+    };
     this.#storeUuid = storeUuid;
     this.volumeBytesMax = volumeBytesFor(diskSpace(options.root).totalBytes);
     this.#graves = new GraveKeeper(index, options.clock);
@@ -138,7 +153,7 @@ export class Keeper implements KeeperHost {
     return {
       openVolume: () => Promise.resolve(this.openVolume(id)),
       submit: (submission) => this.submit(id, submission),
-      sealVolume: (volume, end, damaged) => Promise.resolve(this.sealVolume(volume, end, damaged)),
+      sealVolume: (volume, end, damaged) => Promise.resolve(this.#sealOwn(id, volume, end, damaged)),
       subscribe: (events) => void this.#events.set(id, events),
     };
   }
@@ -239,8 +254,9 @@ export class Keeper implements KeeperHost {
   }
 
   #refuse(waiting: Waiting, error: unknown): void {
+    if (this.#isBroken) return; // whether it is stored only the next keeper can tell
     const failure = diskFailure(error, this.root);
-    const full = failure.code === 'StorageFull' || isMapFull(error);
+    const full = troubleUnderIndex(error, this.root) === 'full';
     this.log.error(
       { session: waiting.session, error: String(error) },
       'a transaction of the index failed; nothing of it was stored',
@@ -353,6 +369,11 @@ export class Keeper implements KeeperHost {
     return statSync(volumePath(this.root, id), { throwIfNoEntry: false })?.size === end;
   }
 
+  /** A late request of a dead worker, whose volume may be another's by now, does nothing. */
+  #sealOwn(session: string, id: number, end: number, damaged: boolean): void {
+    if (this.index.volume(id)?.owner === session) this.sealVolume(id, end, damaged);
+  }
+
   /** What lies behind the end was refused to its writer; it is cut off, so that no rebuild finds it. */
   sealVolume(id: number, end: number, damaged: boolean): void {
     const volume = this.index.volume(id);
@@ -426,9 +447,4 @@ async function openIndex(root: string, log: StoreLog): Promise<IndexDatabase> {
     await rebuildIndex(root, log);
   }
   return IndexDatabase.open(folder, 'write');
-}
-
-function isMapFull(error: unknown): boolean {
-  const { message } = error as Error;
-  return /MDB_MAP_FULL|No space left/.test(message);
 }

@@ -16,9 +16,10 @@ import type { Location } from '../format/manifest.ts';
 import { encodeRecordHead, headLength, type RecordHead, recordLength } from '../format/record.ts';
 import type { CommitPipe } from './commit-pipe.ts';
 import { HEAD_OUTCOME, type HeadOutcome, type IndexCommitter, type StoreLog, type VolumeGrant } from './committer.ts';
+import { diskFailure, isDiskFull, unknownOutcome } from './disk-trouble.ts';
 import { createVolumeFile, volumePath } from './volume-file.ts';
 import { type Pins, VolumeSeals } from './volume-seals.ts';
-import { cutBack, diskFailure, isDiskFull, unknownOutcome, voidRecords, writeAll } from './volume-write.ts';
+import { cutBack, voidRecords, writeAll } from './volume-write.ts';
 import { isLost, refusal } from './write-refusal.ts';
 
 const fdatasyncAsync = promisify(fdatasync);

@@ -4,7 +4,6 @@
  */
 import { fdatasync, ftruncate, write, writev } from 'node:fs';
 import { promisify } from 'node:util';
-import { GatewayError } from '../base/errors.ts';
 import { decodeRecordHead, encodeRecordHead, RECORD_KIND } from '../format/record.ts';
 
 const writevAsync = promisify(writev);
@@ -74,30 +73,4 @@ export async function voidRecords(fd: number, uuid: Buffer, records: readonly Wr
   } catch {
     return false;
   }
-}
-
-export function isDiskFull(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOSPC' || code === 'EDQUOT';
-}
-
-/** ENOSPC is for the client to act on; everything else is for the operator. */
-export function diskFailure(error: unknown, path: string): GatewayError {
-  if (error instanceof GatewayError) return error;
-  if (isDiskFull(error)) {
-    return new GatewayError('StorageFull', `The disk of ${path} is full; delete objects or add space.`, {
-      cause: error,
-    });
-  }
-  return new GatewayError('StoreFailure', `Writing ${path} failed: ${(error as Error).message}`, { cause: error });
-}
-
-/** For a failed write that could not be taken back either. */
-export function unknownOutcome(error: unknown, path: string): GatewayError {
-  const reason = (error as Error).message;
-  return new GatewayError(
-    'StoreBusy',
-    `Writing ${path} failed: ${reason}. Whether the write is stored shows when the disk works again.`,
-    { cause: error },
-  );
 }
