@@ -11,10 +11,15 @@ import {
   GetObjectAttributesCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  PutObjectAclCommand,
   PutObjectCommand,
   type PutObjectCommandInput,
+  PutObjectTaggingCommand,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { GatewayError } from '../../src/base/errors.ts';
+import { parseBucketName, parseObjectKey } from '../../src/base/names.ts';
+import { createMemoryStorage } from '../../src/store/memory-store.ts';
 import { codeOf, startFront } from './front-fixture.ts';
 import { ALT, MAIN } from './users.ts';
 
@@ -411,4 +416,33 @@ test('overrides are for signed requests only, and cannot split an answer', async
 
 test('nothing of this was an internal error', () => {
   assert.deepEqual(f.errors, []);
+});
+
+test('tags and ACL change without touching Last-Modified', async () => {
+  await put('dated', 'x');
+  const bucket = parseBucketName(Bucket);
+  const before = await f.storage.objects.head(bucket, parseObjectKey('dated'));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await s3.send(new PutObjectTaggingCommand({ Bucket, Key: 'dated', Tagging: { TagSet: [{ Key: 'a', Value: 'b' }] } }));
+  await s3.send(new PutObjectAclCommand({ Bucket, Key: 'dated', ACL: 'public-read' }));
+  const after = await f.storage.objects.head(bucket, parseObjectKey('dated'));
+  assert.deepEqual(after?.attributes, { tags: { a: 'b' }, acl: 'public-read' });
+  assert.equal(after?.modifiedMs, before?.modifiedMs);
+});
+
+test('damaged bytes are an error of 500, and the log names the object', async () => {
+  const storage = createMemoryStorage();
+  const get = () => Promise.reject(new GatewayError('DataLoss', 'The record is damaged.'));
+  const damaged = await startFront({
+    storage: { ...storage, objects: Object.assign(Object.create(storage.objects), { get }) },
+  });
+  const client = damaged.client(MAIN);
+  await client.send(new CreateBucketCommand({ Bucket: 'hurt' }));
+  const reply = await damaged.send({ method: 'GET', target: '/hurt/scan', user: MAIN });
+  assert.equal(reply.status, 500);
+  assert.match(reply.body, /<Code>DataLoss<\/Code>/);
+  assert.deepEqual(
+    damaged.errors.map(({ facts }) => facts.resource),
+    ['/hurt/scan'],
+  );
 });

@@ -95,7 +95,7 @@ function finish(x: Exchange): void {
       errorCode: x.errorCode,
       bytesIn: x.bytesIn,
       bytesOut: x.bytesOut,
-      durationMs: front.clock.now() - x.startedMs,
+      durationMs: performance.now() - x.startedAt,
       requestId: x.id,
       accessKeyId: x.credential?.accessKeyId,
       remoteAddress: req.socket?.remoteAddress ?? '',

@@ -170,6 +170,11 @@ export function errorAnswer(x: Exchange, thrown: unknown): Answer {
       { requestId: x.id, operation: x.operation, resource: x.resource, err: error.cause ?? error },
       'A request failed in a way that nobody foresaw.',
     );
+  } else if (error.code === 'DataLoss') {
+    x.front.log.error(
+      { requestId: x.id, operation: x.operation, resource: x.resource, reason: error.message },
+      'Stored bytes are damaged and were not served.',
+    );
   }
   const headers: string[] = [];
   if (error.facts.retry && httpStatus === 503) headers.push('Retry-After', String(LIMITS.retryAfterSeconds));

@@ -45,7 +45,10 @@ export class Exchange {
   readonly req: S3Message;
   readonly res: ServerResponse;
   readonly id: string;
+  /** Wall clock: what signatures and dates are judged by. */
   readonly startedMs: number;
+  /** Monotonic, with fractions: what durations are counted from. */
+  readonly startedAt = performance.now();
   readonly method: string;
   /** As sent: from the first `/` to the first `?`. */
   rawPath = '/';

@@ -29,7 +29,7 @@ export async function rewriteAttributes(
       return await objects.put(
         bucket.name,
         key,
-        { kind: 'copy', bucket: bucket.name, key, seal, conditions: { ifMatch: [seen.etag] } },
+        { kind: 'copy', bucket: bucket.name, key, seal, conditions: { ifMatch: [seen.etag] }, keepModified: true },
         { ifMatch: seen.etag },
       );
     } catch (error) {
