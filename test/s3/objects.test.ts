@@ -426,7 +426,7 @@ test('tags and ACL change without touching Last-Modified', async () => {
   await s3.send(new PutObjectTaggingCommand({ Bucket, Key: 'dated', Tagging: { TagSet: [{ Key: 'a', Value: 'b' }] } }));
   await s3.send(new PutObjectAclCommand({ Bucket, Key: 'dated', ACL: 'public-read' }));
   const after = await f.storage.objects.head(bucket, parseObjectKey('dated'));
-  assert.deepEqual(after?.attributes, { tags: { a: 'b' }, acl: 'public-read' });
+  assert.deepEqual([after?.attributes.tags, after?.attributes.acl], [{ a: 'b' }, 'public-read']);
   assert.equal(after?.modifiedMs, before?.modifiedMs);
 });
 
