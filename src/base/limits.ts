@@ -89,7 +89,6 @@ export const LIMITS = {
   waitingConnectionsMax: 8192,
   /** A process that does not answer a scrape by then is shown with the figures that it gave last. */
   metricsTimeoutMs: 2000,
-  workersMax: 256,
   /** How long a start waits for the children of a supervisor that was killed; they need milliseconds, unless the disk hangs. */
   survivorsMs: 10_000,
 
