@@ -140,11 +140,18 @@ describe('an ETag', () => {
 });
 
 describe('attributes', () => {
-  it('have golden bytes: length of the content type, the content type, JSON of the rest', () => {
+  it('have golden bytes: length of the content type, the content type, the checksum, JSON of the rest', () => {
     const bytes = encodeAttributes('image/png', { tags: { a: 'ü' } });
-    assert.equal(bytes.toString('hex'), hex('09 696d6167652f706e67 7b2274616773223a7b2261223a22c3bc227d7d'));
+    assert.equal(bytes.toString('hex'), hex('09 696d6167652f706e67 00 7b2274616773223a7b2261223a22c3bc227d7d'));
     assert.equal(encodeAttributes(undefined, {}).toString('hex'), '00');
     assert.equal(encodeAttributes('a', { tags: undefined } as object).toString('hex'), '0161');
+    const full = { algorithm: 'CRC32', value: 'jNwWgw==', type: 'FULL_OBJECT' } as const;
+    assert.equal(encodeAttributes(undefined, { checksum: full }).toString('hex'), hex('00 01 8cdc1683'));
+    const parts = { algorithm: 'CRC32C', value: 'jNwWgw==-3', type: 'COMPOSITE' } as const;
+    assert.equal(
+      encodeAttributes('a', { checksum: parts, acl: 'private' }).toString('hex'),
+      hex('01 61 32 0300 8cdc1683 7b2261636c223a2270726976617465227d'),
+    );
   });
 
   it('come back from their bytes', () => {
@@ -160,6 +167,40 @@ describe('attributes', () => {
         const bytes = encodeAttributes(type, { metadata, tags });
         assert.equal(contentTypeOf(bytes) ?? '', type);
         assert.deepEqual(attributesOf(bytes), JSON.parse(JSON.stringify({ metadata, tags })));
+      }),
+    );
+  });
+
+  it('bring every checksum back as it was said, also one of a form that its algorithm does not have', () => {
+    const digest = fc
+      .constantFrom(4, 8, 20, 32)
+      .chain((length) => fc.uint8Array({ minLength: length, maxLength: length }));
+    const base64 = digest.map((bytes) => Buffer.from(bytes).toString('base64'));
+    const suffix = fc.constantFrom('', '-1', '-10000', '-0', '-65536', '-', '=');
+    const checksum = fc.record(
+      {
+        algorithm: fc.constantFrom(
+          'CRC32' as const,
+          'CRC32C' as const,
+          'CRC64NVME' as const,
+          'SHA1' as const,
+          'SHA256' as const,
+        ),
+        value: fc.oneof(
+          fc.tuple(base64, suffix).map(([value, end]) => value + end),
+          fc.string(),
+        ),
+        type: fc.constantFrom('FULL_OBJECT' as const, 'COMPOSITE' as const),
+      },
+      { noNullPrototype: true },
+    );
+    const others = fc.constantFrom({}, { acl: 'public-read' as const }, { tags: { a: 'b' }, upload: 'ff' });
+    fc.assert(
+      fc.property(checksum, others, (said, more) => {
+        assert.deepEqual(attributesOf(encodeAttributes('image/png', { ...more, checksum: said })), {
+          ...more,
+          checksum: said,
+        });
       }),
     );
   });
