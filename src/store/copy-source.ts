@@ -4,6 +4,7 @@ import { GatewayError } from '../base/errors.ts';
 import type { CopySource } from '../base/object-store.ts';
 import { type Entry, EntryInfo } from '../format/index-entry.ts';
 import type { Manifest } from '../format/manifest.ts';
+import { dataLossOf } from './data-loss.ts';
 import { extentBody } from './extent-body.ts';
 import { findEntry, type LocalEngine, manifestOf } from './local-engine.ts';
 import { VolumeGone } from './record-reader.ts';
@@ -47,9 +48,14 @@ export async function copiedChunks(
       throw new GatewayError('ConditionalRequestConflict', 'The source was replaced while it was copied.');
     return manifestOf(engine, again.entry);
   };
-  const manifest = await manifestOf(engine, found.entry).catch((error: unknown) => {
-    if (error instanceof VolumeGone) return renew();
-    throw error;
-  });
-  return { manifest, chunks: extentBody(engine.reader, manifest, start, end, renew, signal) };
+  const resource = `/${source.bucket}/${source.key}`;
+  const manifest = await manifestOf(engine, found.entry)
+    .catch((error: unknown) => {
+      if (error instanceof VolumeGone) return renew();
+      throw error;
+    })
+    .catch((error: unknown) => {
+      throw dataLossOf(error, resource);
+    });
+  return { manifest, chunks: extentBody(engine.reader, manifest, start, end, renew, resource, signal) };
 }

@@ -1,5 +1,6 @@
 /** The bytes of a range as they lie in extents, read one ahead of the receiver. */
 import type { Location, Manifest } from '../format/manifest.ts';
+import { dataLossOf } from './data-loss.ts';
 import type { RecordReader } from './record-reader.ts';
 import { VolumeGone } from './record-reader.ts';
 
@@ -24,6 +25,8 @@ export function slicesOf(extents: readonly Location[], start: number, end: numbe
 /**
  * Yields the range `start` to `end`. When compaction moved the object meanwhile, `renew` gives the manifest of the same version
  * in its new place (extents keep their number and lengths), or throws.
+ *
+ * @throws GatewayError DataLoss that names `resource`
  */
 export async function* extentBody(
   reader: RecordReader,
@@ -31,6 +34,7 @@ export async function* extentBody(
   start: number,
   end: number,
   renew: () => Promise<Manifest>,
+  resource: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer> {
   let { extents } = manifest;
@@ -40,7 +44,7 @@ export async function* extentBody(
       try {
         return await reader.read(extents[slice.index] as Location);
       } catch (error) {
-        if (!(error instanceof VolumeGone) || attempt === 3) throw error;
+        if (!(error instanceof VolumeGone) || attempt === 3) throw dataLossOf(error, resource);
         extents = (await renew()).extents;
       }
     }

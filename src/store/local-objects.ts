@@ -24,6 +24,7 @@ import { encodeManifest, type Location, type ManifestPart } from '../format/mani
 import { RECORD_KIND, recordHead } from '../format/record.ts';
 import { asExtents, crcOf, type ExtentOwner, type TakenBody, takeBody, withBodyMemory } from './body-writer.ts';
 import { copiedChunks, findSource } from './copy-source.ts';
+import { dataLossOf } from './data-loss.ts';
 import { extentBody, partRange } from './extent-body.ts';
 import type { BucketState } from './index-database.ts';
 import { findEntry, type LocalEngine, manifestOf } from './local-engine.ts';
@@ -53,7 +54,7 @@ export class LocalObjects implements ObjectStore {
         const { parts } = await manifestOf(this.#engine, entry);
         return Object.assign(new EntryInfo(entry), { parts: parts.map((part, i) => partInfo(part, i + 1)) });
       } catch (error) {
-        if (!(error instanceof VolumeGone) || attempt === ATTEMPTS) throw error;
+        if (!(error instanceof VolumeGone) || attempt === ATTEMPTS) throw dataLossOf(error, `/${bucket}/${key}`);
         this.#engine.index.refresh();
       }
     }
@@ -75,13 +76,7 @@ export class LocalObjects implements ObjectStore {
       try {
         return await this.#read(state, key, info, options, signal);
       } catch (error) {
-        if (!(error instanceof VolumeGone)) throw named(error, bucket, key);
-        if (attempt === ATTEMPTS)
-          throw new GatewayError(
-            'DataLoss',
-            `The file of volume ${error.volume} is missing; restore it, or run "penstock doctor".`,
-            { resource: `/${bucket}/${key}` },
-          );
+        if (!(error instanceof VolumeGone) || attempt === ATTEMPTS) throw dataLossOf(error, `/${bucket}/${key}`);
         this.#engine.index.refresh();
       }
     }
@@ -109,7 +104,7 @@ export class LocalObjects implements ObjectStore {
       entry.partCount === 0 ? undefined : partRange(manifest, options.partNumber ?? 0),
     );
     const renew = async () => manifestOf(this.#engine, this.#sameVersion(state, key, entry));
-    const body = extentBody(this.#engine.reader, manifest, start, end, renew, signal);
+    const body = extentBody(this.#engine.reader, manifest, start, end, renew, `/${state.name}/${key}`, signal);
     return { info, start, end, body: start === end ? NO_BYTES : body };
   }
 
@@ -261,7 +256,7 @@ export class LocalObjects implements ObjectStore {
       } catch (error) {
         const again =
           error instanceof VolumeGone || (error instanceof GatewayError && error.code === 'ConditionalRequestConflict');
-        if (!again || attempt === ATTEMPTS) throw error;
+        if (!again || attempt === ATTEMPTS) throw dataLossOf(error, `/${source.bucket}/${source.key}`);
       }
     }
   }
@@ -332,10 +327,4 @@ function rangeOf(
   throw new GatewayError('InvalidPartNumber', undefined, {
     details: { ActualObjectSize: String(size), ActualPartCount: String(Math.max(1, partCount)) },
   });
-}
-
-/** A damaged record with the name of its object. */
-function named(error: unknown, bucket: string, key: string): unknown {
-  if (!(error instanceof GatewayError) || error.code !== 'DataLoss') return error;
-  return new GatewayError('DataLoss', error.message, { resource: `/${bucket}/${key}`, cause: error });
 }

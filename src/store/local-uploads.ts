@@ -25,6 +25,7 @@ import { encodeManifest, type Location } from '../format/manifest.ts';
 import { RECORD_KIND, recordHead } from '../format/record.ts';
 import { crcOf, takeBody, withBodyMemory } from './body-writer.ts';
 import { copiedChunks, findSource } from './copy-source.ts';
+import { dataLossOf } from './data-loss.ts';
 import { findEntry, type LocalEngine, manifestOf } from './local-engine.ts';
 import { listUploadsPage, readUpload } from './local-upload-list.ts';
 import { manifestPart, partInfoOf } from './part-info.ts';
@@ -152,7 +153,7 @@ export class LocalUploads implements UploadStore {
       } catch (error) {
         const again =
           error instanceof VolumeGone || (error instanceof GatewayError && error.code === 'ConditionalRequestConflict');
-        if (!again || attempt === ATTEMPTS) throw error;
+        if (!again || attempt === ATTEMPTS) throw dataLossOf(error, `/${bucket}/${key}`);
         this.#engine.index.refresh();
       }
     }

@@ -214,6 +214,8 @@ describe('compaction', () => {
     await sealAll(keeper);
     const fd = openSync(volumePath(folder.path, volume), 'r+');
     writeSync(fd, Buffer.from('damage'), 0, 6, 8192 + 40_200 + 20_000);
+    // The head of the first one too, so that a walk has to look for the next.
+    writeSync(fd, Buffer.from('damage'), 0, 6, 8192 + 50);
     closeSync(fd);
     await store.objects.remove(BUCKET, key('dead'));
     await store.objects.put(BUCKET, key('good'), bytesSource(noise(40_001)), {});
@@ -298,7 +300,30 @@ describe('compaction beside writers', () => {
   }
 });
 
-describe('a crash in the middle of compaction', () => {
+describe('an end in the middle of compaction', () => {
+  it('leaves no copies that nobody counts when the keeper stops', async () => {
+    const folder = temporaryFolder();
+    const scene = await openScene(folder.path);
+    const { store, keeper } = scene;
+    await newBucket(store, BUCKET);
+    await Promise.all(
+      Array.from({ length: 1300 }, (_, i) => store.objects.put(BUCKET, key(`k${i}`), bytesSource(noise(50, i)), {})),
+    );
+    await store.objects.put(BUCKET, key('ballast'), bytesSource(noise(4 * MiB)), {});
+    await store.objects.remove(BUCKET, key('ballast'));
+    await sealAll(keeper);
+    const running = keeper.compactor.run();
+    while (keeper.compactor.stats.bytesCopied === 0) await new Promise(setImmediate);
+    await scene.close();
+    await running;
+    const again = await openScene(folder.path);
+    assert.equal((await allKeys(again.store, BUCKET)).length, 1300);
+    for (const { id, end } of again.keeper.index.volumes())
+      assert.equal(statSync(volumePath(folder.path, id)).size, end);
+    await again.close();
+    folder.remove();
+  });
+
   it('is harmless between any two of its steps', async () => {
     const folder = temporaryFolder();
     const scene = await openScene(folder.path);
