@@ -37,17 +37,26 @@ export class Child {
   /** Rejects with ChildFailure. */
   readonly ready: Promise<void>;
   readonly exited: Promise<ChildExit>;
+  /** Resolves when it was told to start: from then on its start takes its own time, and nobody else's. */
+  readonly started: Promise<void>;
   /** What it reported last; kept so that the counters of a dead process are not lost. */
   lastReport: ProcessReport | undefined;
   isReady = false;
   readonly #process: ChildProcess;
   readonly #reports = new Map<number, (report: ProcessReport) => void>();
   readonly #handed = new Map<number, (taken: boolean) => void>();
+  #greeted: () => void = () => {};
   #nextId = 1;
   #failure: string | undefined;
 
-  constructor(entry: string, setup: ChildSetup) {
+  /** @param mayStart until it resolves the child loads its modules and waits */
+  constructor(entry: string, setup: ChildSetup, mayStart: Promise<void> = Promise.resolve()) {
     this.setup = setup;
+    const hello = new Promise<void>((resolve) => {
+      this.#greeted = resolve;
+    });
+    this.started = Promise.all([hello, mayStart]).then(() => this.send({ kind: 'start', setup }));
+    this.started.catch(() => {}); // what it waits for failed: the gateway stops, and the child with it
     this.#process = fork(entry, [ROLE_VERBS[setup.role]], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.exited = new Promise((resolve) => {
       this.#process.once('exit', (code, signal) => resolve({ code, signal }));
@@ -126,7 +135,7 @@ export class Child {
   #receive(message: Exclude<FromChild, { kind: 'ready' }>): void {
     switch (message.kind) {
       case 'hello':
-        this.send({ kind: 'start', setup: this.setup });
+        this.#greeted();
         return;
       case 'failed':
         this.#failure = message.message;

@@ -120,19 +120,23 @@ export class Slot {
 
   async #becomeReady(child: Child): Promise<void> {
     const { startMs, log, name } = this.#options;
-    const timer =
-      startMs === undefined
-        ? undefined
-        : setTimeout(() => {
-            log.error(
-              { process: name, childPid: child.pid, startMs },
-              `${name} was not ready in ${startMs / 1000} s and is killed`,
-            );
-            child.kill('SIGKILL');
-          }, startMs);
+    let timer: NodeJS.Timeout | undefined;
+    let isSettled = false;
+    const limit = (): void => {
+      if (startMs === undefined || isSettled) return;
+      timer = setTimeout(() => {
+        log.error(
+          { process: name, childPid: child.pid, startMs },
+          `${name} was not ready in ${startMs / 1000} s and is killed`,
+        );
+        child.kill('SIGKILL');
+      }, startMs);
+    };
+    child.started.then(limit, () => {});
     try {
       await child.ready;
     } finally {
+      isSettled = true;
       clearTimeout(timer);
     }
     this.#readyAtMs = performance.now();

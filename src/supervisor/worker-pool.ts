@@ -35,6 +35,8 @@ export class WorkerPool {
   readonly workers: readonly Slot[];
   readonly #options: PoolOptions;
   readonly #running = new Set<Child>();
+  /** The first start of the keeper. */
+  #keeperFirst: Promise<void> = Promise.resolve();
   #replacing: Promise<void> | undefined;
   #replaceAgain = false;
   #stopping = false;
@@ -49,8 +51,9 @@ export class WorkerPool {
 
   /** @throws ChildFailure with the reason of the first process that did not come up */
   async start(): Promise<void> {
-    await this.keeper.start();
-    await Promise.all(this.workers.map((slot) => slot.start()));
+    // Workers load their modules while the keeper brings the index up to date.
+    this.#keeperFirst = this.keeper.start();
+    await Promise.all([this.#keeperFirst, ...this.workers.map((slot) => slot.start())]);
   }
 
   /** One by one, so that all but one serve at any time. A second call while one runs makes it run once more. */
@@ -143,15 +146,19 @@ export class WorkerPool {
       log,
       overlap: true,
       startMs: LIMITS.workerStartMs,
-      create: () => this.#fork({ role: 'worker', name, config, keeperSocket, cacheBytes, session: newSession() }),
+      create: () =>
+        this.#fork(
+          { role: 'worker', name, config, keeperSocket, cacheBytes, session: newSession() },
+          this.#keeperFirst,
+        ),
       onReady: add,
       onLeave: remove,
       onExit: (child) => this.#workerExited(child),
     });
   }
 
-  #fork(setup: ChildSetup): Child {
-    const child = new Child(this.#options.entry, setup);
+  #fork(setup: ChildSetup, mayStart?: Promise<void>): Child {
+    const child = new Child(this.#options.entry, setup, mayStart);
     const note = () => this.#options.note([...this.#running].flatMap(({ pid }) => pid ?? []));
     this.#running.add(child);
     note();
