@@ -14,6 +14,7 @@ import { LIMITS } from '../base/limits.ts';
 import type { BucketSettings } from '../base/object-store.ts';
 import { Entry } from '../format/index-entry.ts';
 import { afterPrefix } from '../format/index-key.ts';
+import { mustBeLmdb, unusable } from './index-file.ts';
 
 export const INDEX_FORMAT = 1;
 
@@ -83,7 +84,8 @@ export class IndexDatabase {
   /** @throws GatewayError for a format version that this release does not know */
   static open(folder: string, access: 'write' | 'read'): IndexDatabase {
     if (access === 'write') mkdirSync(folder, { recursive: true });
-    const env = open({
+    mustBeLmdb(folder);
+    const options = {
       path: folder,
       ...RAW,
       noSubdir: false,
@@ -93,7 +95,14 @@ export class IndexDatabase {
       overlappingSync: false,
       eventTurnBatching: false,
       readOnly: access === 'read',
-    });
+    };
+    let env: RootDatabase;
+    try {
+      env = open(options);
+    } catch (error) {
+      const { message } = error as Error;
+      throw /MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND)/.test(message) ? unusable(folder, message) : error;
+    }
     const index = new IndexDatabase(env);
     const format = index.number('format');
     if (format === undefined && access === 'write') index.transaction(() => index.setNumber('format', INDEX_FORMAT));
