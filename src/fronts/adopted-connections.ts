@@ -32,7 +32,8 @@ export class AdoptedConnections {
       this.#sockets.delete(socket);
       if (this.#sockets.size === 0) this.#onEmpty?.();
     });
-    socket.allowHalfOpen = true; // as sockets have that a server accepted itself
+    // As of a socket that the server accepted itself: TLS must not have it, or who leaves during the handshake stays connected.
+    socket.allowHalfOpen = (this.#server as Server & { readonly allowHalfOpen: boolean }).allowHalfOpen;
     this.#server.emit('connection', socket);
   }
 

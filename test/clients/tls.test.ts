@@ -1,8 +1,12 @@
 /** The clients over TLS, with a certificate that they are told to trust: some send other checksums and framing than over plain HTTP. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { Agent } from 'node:https';
+import { connect } from 'node:net';
+import { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import {
   CreateBucketCommand,
   GetObjectCommand,
@@ -12,6 +16,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { LIMITS } from '../../src/base/limits.ts';
 import { Boto3Session, boto3Absent, type ReadBody } from './boto3-session.ts';
 import {
   ACCESS_KEY,
@@ -94,6 +99,17 @@ describe('clients over TLS', { ...LIMIT, skip: absent(OPENSSL) }, () => {
     const stranger = sdkClient(scene.endpoint);
     await assert.rejects(stranger.send(new GetObjectCommand({ Bucket, Key: 'signed' })), /self-signed certificate/);
     stranger.destroy();
+  });
+
+  test('a client that leaves during the handshake is let go', { timeout: LIMITS.headMs / 2 }, async () => {
+    const raw = connect({ host: '127.0.0.1', port: Number(new URL(scene.endpoint).port), allowHalfOpen: true });
+    // Between the two, so that the TLS client's end is not the connection's.
+    const between = new Duplex({ read() {}, write: (bytes: Buffer, _encoding, done) => void raw.write(bytes, done) });
+    raw.on('data', (bytes: Buffer) => between.push(bytes));
+    const [error] = (await once(connectTls({ socket: between }), 'error')) as [NodeJS.ErrnoException];
+    assert.equal(error.code, 'DEPTH_ZERO_SELF_SIGNED_CERT');
+    raw.end();
+    await once(raw, 'close'); // the gateway has closed its side
   });
 
   test('awscli: a folder and a large file, there and back', { skip: absent('/usr/bin/aws') }, async () => {
