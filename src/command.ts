@@ -4,7 +4,7 @@ import { GatewayError } from './base/errors.ts';
 import { EXIT, endingOf } from './cli/exit.ts';
 import { createProgram, usageExitCode } from './cli/program.ts';
 import { ConfigError } from './config.ts';
-import type { StorageComposition } from './gateway.ts';
+import type { StorageComposition } from './storage-composition.ts';
 import { StartRefusal } from './supervisor/start-refusal.ts';
 
 export async function runVerbOf(

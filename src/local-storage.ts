@@ -4,8 +4,8 @@
  */
 import { systemRandom } from './base/clock.ts';
 import { CachedReader } from './cache/cached-reader.ts';
-import type { StorageComposition } from './gateway.ts';
 import { type Metric, metric } from './service/metrics.ts';
+import type { StorageComposition } from './storage-composition.ts';
 import { acquireFolderLock } from './store/folder-lock.ts';
 import { Keeper } from './store/keeper.ts';
 import { KeeperClient } from './store/keeper-client.ts';

@@ -2,7 +2,7 @@
  * Decides what this process is: a verb of the command line, or a child that a supervisor forked. Each loads its own modules only:
  * a keeper has no use for the fronts, nor a worker for the command line, and loading is most of what a start costs.
  */
-import type { StorageComposition } from './gateway.ts';
+import type { StorageComposition } from './storage-composition.ts';
 import { ROLE_VERBS } from './supervisor/messages.ts';
 
 /** @param entry the script that this process runs, which its children run too */

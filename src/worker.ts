@@ -11,10 +11,10 @@ import { AdoptedConnections } from './fronts/adopted-connections.ts';
 import { createGrpcFront, type GrpcFront } from './fronts/grpc/server.ts';
 import type { RequestEvent, S3Front } from './fronts/s3/front.ts';
 import { createS3Front } from './fronts/s3/server.ts';
-import type { StorageComposition } from './gateway.ts';
 import { openCredentials } from './service/credentials.ts';
 import { RequestMetrics } from './service/metrics.ts';
 import { startProcessMetrics } from './service/process-metrics.ts';
+import type { StorageComposition } from './storage-composition.ts';
 import type { Grace, WorkerSetup } from './supervisor/messages.ts';
 import type { Role } from './supervisor/parent-link.ts';
 

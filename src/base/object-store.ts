@@ -105,6 +105,12 @@ export interface ObjectRead {
   readonly body: Buffer | AsyncIterable<Buffer>;
 }
 
+/** A whole object in memory; the receiver may keep the body but must not change it. */
+export interface WholeRead {
+  readonly info: ObjectInfo;
+  readonly body: Buffer;
+}
+
 export interface PartInfo {
   readonly number: number;
   readonly size: number;
@@ -177,6 +183,13 @@ export interface ObjectStore {
     options: GetOptions,
     signal?: AbortSignal,
   ): Promise<ObjectRead | NotModified | undefined>;
+
+  /**
+   * What `get` without options would resolve with, when it is at hand without waiting. `undefined` says only "ask `get`": the object
+   * may be absent, large, damaged or on its way into memory. Call it when `buckets.get` has just found the bucket, in the same
+   * turn of the event loop: it sees the state that the bucket was found in. Never throws.
+   */
+  getNow?(bucket: BucketName, key: ObjectKey): WholeRead | undefined;
 
   /** Rejects with PreconditionFailed, StorageFull, NoSuchKey (source of a copy, or `ifMatch` on an absent object), EntityTooLarge. */
   put(

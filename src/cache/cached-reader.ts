@@ -31,13 +31,8 @@ export class CachedReader implements RecordReader {
 
   read(location: Location): Buffer | Promise<Buffer> {
     const id = locationId(location);
-    const hit = this.#entries.get(id);
-    if (hit !== undefined) {
-      this.stats.hits++;
-      this.#entries.delete(id);
-      this.#entries.set(id, hit);
-      return hit;
-    }
+    const hit = this.#hit(id);
+    if (hit !== undefined) return hit;
     const shared = this.#reading.get(id);
     if (shared !== undefined) {
       this.stats.hits++;
@@ -49,6 +44,25 @@ export class CachedReader implements RecordReader {
     const reading = read.then((bytes) => this.#keep(id, bytes)).finally(() => this.#reading.delete(id));
     this.#reading.set(id, reading);
     return reading;
+  }
+
+  tryRead(location: Location): Buffer | undefined {
+    const id = locationId(location);
+    const hit = this.#hit(id);
+    if (hit !== undefined) return hit;
+    const read = this.#reading.has(id) ? undefined : this.#source.tryRead(location);
+    if (read === undefined) return undefined;
+    this.stats.misses++;
+    return this.#keep(id, read);
+  }
+
+  #hit(id: number): Buffer | undefined {
+    const hit = this.#entries.get(id);
+    if (hit === undefined) return undefined;
+    this.stats.hits++;
+    this.#entries.delete(id);
+    this.#entries.set(id, hit);
+    return hit;
   }
 
   drop(volume: number): void {

@@ -43,6 +43,11 @@ export class BucketTable {
     return this.#byName.get(name);
   }
 
+  /** The bucket as the last `find` in this turn of the event loop saw it. */
+  known(name: string): BucketState | undefined {
+    return this.#byName.get(name);
+  }
+
   /** @throws GatewayError NoSuchBucket */
   get(name: BucketName): BucketState {
     const bucket = this.find(name);

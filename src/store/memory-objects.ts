@@ -14,6 +14,7 @@ import type {
   ObjectRead,
   ObjectStore,
   PutSource,
+  WholeRead,
   WriteConditions,
 } from '../base/object-store.ts';
 import { checksumContent, contentBody, sliceContent } from './memory-content.ts';
@@ -56,6 +57,13 @@ export class MemoryObjectStore implements ObjectStore {
     }
     const { start, end } = rangeOf(object, options);
     return { info, start, end, body: contentBody(sliceContent(content, start, end), signal) };
+  }
+
+  getNow(bucket: BucketName, key: ObjectKey): WholeRead | undefined {
+    const object = this.#state.buckets.get(bucket)?.objects.get(key);
+    if (object === undefined) return undefined;
+    const body = contentBody(object.content, undefined);
+    return Buffer.isBuffer(body) ? { info: object.info, body } : undefined;
   }
 
   async put(

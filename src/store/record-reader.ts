@@ -9,6 +9,8 @@ export interface RecordReader {
    * @throws VolumeGone when compaction has moved it: look the key up again; GatewayError DataLoss when the bytes are damaged
    */
   read(location: Location): Buffer | Promise<Buffer>;
+  /** The same where `read` would be synchronous, else `undefined`, and then nothing has begun. Throws as `read` does. */
+  tryRead(location: Location): Buffer | undefined;
   /** Forgets open files of a volume that is no more. */
   drop(volume: number): void;
   close(): void;

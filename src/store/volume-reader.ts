@@ -38,12 +38,16 @@ export class VolumeReader implements RecordReader {
   }
 
   read(location: Location): Buffer | Promise<Buffer> {
+    const now = this.tryRead(location);
+    if (now !== undefined) return now;
+    if (this.#asyncLeft > 0) this.#asyncLeft--;
+    return this.#readAsync(this.#volume(location.volume), location, Buffer.allocUnsafeSlow(location.length));
+  }
+
+  tryRead(location: Location): Buffer | undefined {
+    if (location.length > SYNC_BYTES_MAX || this.#asyncLeft > 0) return undefined;
     const volume = this.#volume(location.volume);
     const bytes = Buffer.allocUnsafeSlow(location.length);
-    if (location.length > SYNC_BYTES_MAX || this.#asyncLeft > 0) {
-      if (this.#asyncLeft > 0) this.#asyncLeft--;
-      return this.#readAsync(volume, location, bytes);
-    }
     const before = performance.now();
     const have = readSync(volume.fd, bytes, 0, location.length, location.offset + location.headLength);
     if (performance.now() - before > SLOW_MS) this.#asyncLeft = PROBE_EVERY;
