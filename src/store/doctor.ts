@@ -176,15 +176,21 @@ class Examination {
   /** Objects, and parts of unfinished uploads, whose bytes lie in what was found damaged, or in volumes that are not there. */
   #nameObjects(): void {
     const buckets = new Map(this.#index.buckets().map((b) => [b.id, b.name]));
-    const known = new Set(this.#index.volumes().map((v) => v.id));
+    const known = this.#knownVolumes();
     const name = (indexKey: Buffer, key: Buffer, reason: string): void => {
       if (this.report.damaged.length >= DAMAGED_MAX) return;
       const bucket = buckets.get(indexKey.readUInt32BE(0)) ?? '?';
       this.report.damaged.push({ bucket, key: key.toString(), reason });
     };
+    const suspects: Buffer[] = [];
     for (const { key, value } of this.#index.range('objects', FIRST_KEY, undefined)) {
       this.report.objects++;
-      const reason = this.#damageOf(new Entry(value), known);
+      if (this.#damageOf(new Entry(value), known) !== undefined && suspects.length < DAMAGED_MAX) suspects.push(key);
+    }
+    for (const key of suspects) {
+      // Looked up again: a writer or compaction may have moved it while the table was read.
+      const entry = this.#index.object(key);
+      const reason = entry === undefined ? undefined : this.#damageOf(entry, this.#knownVolumes());
       if (reason !== undefined) name(key, keyOfIndexKey(key), reason);
     }
     for (const upload of this.#index.range('uploads', FIRST_KEY, undefined)) {
@@ -196,6 +202,10 @@ class Examination {
           name(upload.key, key, `part ${part.partCount} of upload ${uploadId.toString('hex')}: ${reason}`);
       }
     }
+  }
+
+  #knownVolumes(): ReadonlySet<number> {
+    return new Set(this.#index.volumes().map((v) => v.id));
   }
 
   #damageOf(entry: Entry, known: ReadonlySet<number>): string | undefined {

@@ -142,15 +142,30 @@ export class Recovery {
     return end;
   }
 
-  /** A failed write left something behind the end, and the disk refused to cut it off at that time. */
-  #cutBack(volume: VolumeState): void {
-    const path = volumePath(this.#tools.root, volume.id);
+  /**
+   * A write failed, its records were refused, and the disk would not let them be cut off at that time. What is no whole record
+   * stays for those who want to save what can be saved.
+   */
+  #cutBack({ id, uuid, end }: VolumeState): void {
     try {
-      const fd = openSync(path, 'r+');
-      if (fstatSync(fd).size > volume.end) ftruncateSync(fd, volume.end);
-      closeSync(fd);
+      const fd = openSync(volumePath(this.#tools.root, id), 'r+');
+      try {
+        const tail = walkVolume(fd, {
+          uuid: Buffer.from(uuid, 'hex'),
+          start: end,
+          end: fstatSync(fd).size,
+          payloads: true,
+        });
+        for (const step of tail) {
+          if (step.kind !== 'record' || step.payloadIntact !== true) continue;
+          ftruncateSync(fd, end);
+          return;
+        }
+      } finally {
+        closeSync(fd);
+      }
     } catch (error) {
-      this.#tools.log.warn({ volume: volume.id, error: String(error) }, 'a damaged volume could not be cut back');
+      this.#tools.log.warn({ volume: id, error: String(error) }, 'a damaged volume could not be cut back');
     }
   }
 

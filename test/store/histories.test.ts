@@ -6,8 +6,8 @@ import { dumpIndex, sameIndex } from './index-dump.ts';
 import { dropIndex, type KeeperScene, openScene, sealAll, snapshot } from './keeper-scene.ts';
 import { silentLog, temporaryFolder } from './local-scene.ts';
 
-const LONG = process.env['PENSTOCK_LONG'] === '1';
-const HISTORIES = LONG ? 200 : 8;
+const LONG = process.env.PENSTOCK_LONG === '1';
+const HISTORIES = LONG ? 200 : 6;
 const STEPS = LONG ? 400 : 120;
 
 /** The index made anew of a copy of the volumes, and the old one beside it, and the store on top of the new one. */
@@ -65,7 +65,7 @@ describe('a random history', () => {
     const history = new History(dice, 1000);
     const scene = await openScene(folder.path);
     const second = scene.session('second');
-    for (let step = 0; step < (LONG ? 300 : 40); step++) {
+    for (let step = 0; step < (LONG ? 300 : 24); step++) {
       await history.step(dice.pick([scene.store, second]));
       const copy = snapshot(folder.path);
       if (step % 2 === 1) dropIndex(copy.path);

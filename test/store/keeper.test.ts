@@ -11,6 +11,7 @@ import { encodeAttributes } from '../../src/format/attributes.ts';
 import { encodeManifest } from '../../src/format/manifest.ts';
 import { encodeRecordHead, RECORD_KIND, recordHead } from '../../src/format/record.ts';
 import { type Decision, HEAD_OUTCOME, type Submission } from '../../src/store/committer.ts';
+import { IndexDatabase, type VolumeState } from '../../src/store/index-database.ts';
 import { Keeper } from '../../src/store/keeper.ts';
 import { Maintenance } from '../../src/store/maintenance.ts';
 import { createVolumeFile, volumePath } from '../../src/store/volume-file.ts';
@@ -251,6 +252,33 @@ describe('the next keeper', () => {
     const later = await dumpIndex(folder.path);
     sameIndex(await dumpIndex(before.path), later);
     for (const done of [folder, before]) done.remove();
+  });
+
+  it('cuts off what was refused when a write failed, and leaves what cannot be read', async () => {
+    const folder = temporaryFolder();
+    const scene = await openScene(folder.path);
+    const bucket = await newBucket(scene.store, 'bucket');
+    for (const name of ['a', 'refused']) await scene.store.objects.put(bucket, key(name), bytesSource(noise(1000)), {});
+    const volume = scene.keeper.index.volumes().find((v) => v.owner === 'first') as VolumeState;
+    await scene.close();
+    const path = volumePath(folder.path, volume.id);
+    const index = IndexDatabase.open(join(folder.path, 'index'), 'write');
+    // Both records are of one length.
+    const end = 8192 + (volume.end - 8192) / 2;
+    index.transaction(() => {
+      const state = index.volume(volume.id) as VolumeState;
+      index.setVolume({ ...state, end, damaged: true });
+    });
+    await index.close();
+    for (const [tail, expected] of [
+      [undefined, end],
+      ['no record', end + 9],
+    ] as const) {
+      if (tail !== undefined) appendFileSync(path, tail);
+      await (await openScene(folder.path)).close();
+      assert.equal(statSync(path).size, expected);
+    }
+    folder.remove();
   });
 
   it('makes an empty index anew from the volumes', async () => {
