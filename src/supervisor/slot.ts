@@ -200,7 +200,12 @@ export class Slot {
           { process: this.name, childPid: child.pid, restarts: this.#restarts },
           `${this.name} serves again (pid ${child.pid})`,
         ),
-      () => {}, // its death is reported by #died
+      // That it died is reported by #died; why, only it knew.
+      (error: Error) =>
+        this.#options.log.error(
+          { process: this.name, childPid: child.pid },
+          `${this.name} could not start: ${error.message}`,
+        ),
     );
   }
 }

@@ -13,11 +13,18 @@ import { StartRefusal } from './start-refusal.ts';
 const FILE = 'children.json';
 const POLL_MS = 50;
 
-/** Replaces the note. An empty list removes it. */
+/**
+ * Replaces the note. An empty list removes it. Never throws: a disk that is full or has failed must not end a gateway that still
+ * reads from it, and an old note only makes the next start wait for fewer processes.
+ */
 export function noteChildren(root: string, pids: readonly number[]): void {
   const path = join(root, FILE);
-  if (pids.length === 0) rmSync(path, { force: true });
-  else writeFileSync(path, JSON.stringify(pids), { mode: 0o600 });
+  try {
+    if (pids.length === 0) rmSync(path, { force: true });
+    else writeFileSync(path, JSON.stringify(pids), { mode: 0o600 });
+  } catch {
+    // Whatever is wrong with the disk, the keeper says so.
+  }
 }
 
 function notedChildren(root: string): number[] {

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { anyPorts, GatewayProcess, isAlive, ROOT } from '../processes/gateway-process.ts';
+import type { Ledger } from './ledger.ts';
 import { S3Caller } from './s3-caller.ts';
+import { type LoadOptions, startWriteLoad, type WriteLoad } from './write-load.ts';
 
 /** Longer variants run when this is set. */
 export const IS_LONG = process.env.PENSTOCK_LONG === '1';
@@ -21,6 +23,7 @@ export class FaultScene {
   readonly folder = mkdtempSync(join(tmpdir(), 'penstock-faults-'));
   readonly #gateways: GatewayProcess[] = [];
   readonly #callers: S3Caller[] = [];
+  readonly #loads: WriteLoad[] = [];
 
   constructor() {
     mkdirSync(join(this.folder, 'tmp'));
@@ -46,6 +49,13 @@ export class FaultScene {
     return caller;
   }
 
+  /** Writes until it is stopped, or the scene closes. */
+  load(gateway: GatewayProcess, ledger: Ledger, clients: number, more: Partial<LoadOptions> = {}): WriteLoad {
+    const load = startWriteLoad({ origin: gateway.s3, bucket: BUCKET, ledger, clients, keysPerClient: 6, ...more });
+    this.#loads.push(load);
+    return load;
+  }
+
   async withBucket(gateway: GatewayProcess): Promise<S3Caller> {
     const caller = this.caller(gateway);
     await caller.expect(200, 'PUT', BUCKET, '');
@@ -56,6 +66,7 @@ export class FaultScene {
   async close(disks: readonly { down(): Promise<void> }[] = []): Promise<void> {
     for (const caller of this.#callers.splice(0)) caller.close();
     for (const gateway of this.#gateways.splice(0)) await killAll(gateway);
+    for (const load of this.#loads.splice(0)) await load.stop();
     for (const disk of disks) await disk.down();
     rmSync(this.folder, { recursive: true, force: true });
   }

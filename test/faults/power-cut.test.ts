@@ -9,7 +9,7 @@ import { after, describe, test } from 'node:test';
 import { BUCKET, FaultScene, IS_LONG, killAll } from './fault-scene.ts';
 import { Ledger } from './ledger.ts';
 import { needsPowerDisk, PowerDisk } from './power-disk.ts';
-import { faultsOf, startWriteLoad } from './write-load.ts';
+import { faultsOf } from './write-load.ts';
 
 const CUTS = IS_LONG ? 25 : 3;
 
@@ -48,7 +48,7 @@ describe('a power cut', { timeout: IS_LONG ? 900_000 : 180_000, ...needsPowerDis
     let gateway = await scene.start(store);
     await scene.withBucket(gateway);
     for (let cut = 0; cut < CUTS; cut++) {
-      const writes = startWriteLoad({ origin: gateway.s3, bucket: BUCKET, ledger, clients: 12, keysPerClient: 6 });
+      const writes = scene.load(gateway, ledger, 12);
       await writes.acknowledged(cut === 0 ? 20 : 100 + Math.floor(Math.random() * 100));
       await disk.cut();
       await killAll(gateway);

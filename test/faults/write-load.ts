@@ -25,7 +25,7 @@ export interface LoadOptions {
 }
 
 export interface WriteLoad {
-  /** How often each answer came, by error code, `acknowledged` or `broken`. */
+  /** How often each answer came: `stored`, `deleted` (or was absent), `broken`, or an error code. */
   readonly answers: Map<string, number>;
   readonly faults: string[];
   /** Resolves when this many more writes were acknowledged. */
@@ -112,7 +112,7 @@ class Writer {
     }
     if (reply.status < 300) {
       attempt.acknowledge();
-      this.#count('acknowledged');
+      this.#count(reply.status === 204 ? 'deleted' : 'stored');
       return true;
     }
     const code = codeOf(reply) ?? `status ${reply.status}`;
