@@ -9,9 +9,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { existsSync, rmSync, statSync, truncateSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
 import type { Clock } from '../base/clock.ts';
 import type { Manifest } from '../format/manifest.ts';
@@ -33,15 +31,16 @@ import { Compactor } from './compactor.ts';
 import { Decider } from './decider.ts';
 import { diskFailure, troubleUnderIndex } from './disk-trouble.ts';
 import { GraveKeeper } from './grave-keeper.ts';
-import { IndexDatabase, type VolumeState } from './index-database.ts';
+import type { IndexDatabase, VolumeState } from './index-database.ts';
 import { KEEPER_SESSION, type KeeperHost } from './keeper-host.ts';
 import { KeeperVolume } from './keeper-volume.ts';
 import { manifestReader } from './manifest-reader.ts';
-import { rebuildIndex, volumeFiles } from './rebuild.ts';
+import { openIndex } from './open-index.ts';
 import { Recovery } from './recovery.ts';
 import type { RelocationTools } from './relocator.ts';
-import { diskSpace, indexFolder, openStoreRoot, volumeBytesFor } from './store-root.ts';
+import { diskSpace, openStoreRoot, volumeBytesFor } from './store-root.ts';
 import { syncFolder, volumePath, volumesFolder } from './volume-file.ts';
+import { VolumeGrants } from './volume-grants.ts';
 import { VolumeReader } from './volume-reader.ts';
 
 export interface KeeperOptions {
@@ -84,18 +83,16 @@ export class Keeper implements KeeperHost {
   readonly clock: Clock;
   readonly log: StoreLog;
   readonly volumeBytesMax: number;
-  readonly #storeUuid: Buffer;
   readonly #applier: Applier;
   readonly #decider: Decider;
   readonly #reader: VolumeReader;
   readonly #volume: KeeperVolume;
   readonly compactor: Compactor;
   readonly #recovery: Recovery;
+  readonly #grants: VolumeGrants;
   readonly readManifest: ManifestReader;
   readonly #graves: GraveKeeper;
   readonly #events = new Map<string, KeeperEvents>();
-  /** Volumes that compaction reads or writes: not granted. */
-  readonly reserved = new Set<number>();
   #queue: Waiting[] = [];
   #scheduled = false;
   #newest: number;
@@ -116,7 +113,6 @@ export class Keeper implements KeeperHost {
       );
       options.onBroken?.(error);
     };
-    this.#storeUuid = storeUuid;
     this.volumeBytesMax = volumeBytesFor(diskSpace(options.root).totalBytes);
     this.#graves = new GraveKeeper(index, options.clock);
     this.#newest = Math.max(index.number('clock') ?? 0, this.#graves.horizon);
@@ -125,6 +121,14 @@ export class Keeper implements KeeperHost {
     this.#applier = new Applier(index, this.readManifest, 'live', () => this.#graves.horizon);
     this.#volume = new KeeperVolume(this);
     this.#decider = new Decider(index, this.#applier, (...record) => this.#write(...record), this.readManifest);
+    this.#grants = new VolumeGrants({
+      root: this.root,
+      storeUuid,
+      index,
+      log: this.log,
+      volumeBytesMax: this.volumeBytesMax,
+      newest: () => this.#newest,
+    });
     this.compactor = new Compactor(this);
     this.#recovery = new Recovery({
       root: this.root,
@@ -153,7 +157,7 @@ export class Keeper implements KeeperHost {
     return {
       openVolume: () => Promise.resolve(this.openVolume(id)),
       submit: (submission) => this.submit(id, submission),
-      sealVolume: (volume, end, damaged) => Promise.resolve(this.#sealOwn(id, volume, end, damaged)),
+      sealVolume: (volume, end, damaged) => Promise.resolve(this.#grants.sealOwn(id, volume, end, damaged)),
       subscribe: (events) => void this.#events.set(id, events),
     };
   }
@@ -319,79 +323,18 @@ export class Keeper implements KeeperHost {
 
   // --- volumes ---
 
-  /** An old volume with room, or a new one. */
   openVolume(session: string): VolumeGrant {
-    const reusable = this.index.volumes().find((v) => this.#isReusable(v));
-    const state: VolumeState = reusable ?? {
-      id: this.#freeVolumeId(),
-      uuid: randomBytes(16).toString('hex'),
-      owner: session,
-      end: SUPERBLOCK_BYTES,
-      live: 0,
-      oldest: Number.MAX_SAFE_INTEGER,
-      sealed: false,
-      damaged: false,
-    };
-    this.index.transaction(() => {
-      this.index.setVolume({ ...state, owner: session, sealed: false });
-      if (reusable === undefined) this.index.setNumber('next-volume', state.id + 1);
-    });
-    return {
-      id: state.id,
-      uuid: Buffer.from(state.uuid, 'hex'),
-      storeUuid: this.#storeUuid,
-      end: state.end,
-      isNew: reusable === undefined,
-      clock: this.#newest,
-    };
+    return this.#grants.open(session);
   }
 
-  /** Skips files of a crash between the making of a file and its commit. */
-  #freeVolumeId(): number {
-    let id = this.index.number('next-volume') ?? 1;
-    while (existsSync(volumePath(this.root, id))) id++;
-    return id;
-  }
-
-  #isReusable(volume: VolumeState): boolean {
-    return (
-      volume.sealed &&
-      !volume.damaged &&
-      volume.dropped !== true &&
-      volume.end < this.volumeBytesMax / 2 &&
-      !this.reserved.has(volume.id) &&
-      this.#endsAt(volume.id, volume.end)
-    );
-  }
-
-  /** A file that is gone or of another length is for the doctor; nobody may append to it. */
-  #endsAt(id: number, end: number): boolean {
-    return statSync(volumePath(this.root, id), { throwIfNoEntry: false })?.size === end;
-  }
-
-  /** A late request of a dead worker, whose volume may be another's by now, does nothing. */
-  #sealOwn(session: string, id: number, end: number, damaged: boolean): void {
-    if (this.index.volume(id)?.owner === session) this.sealVolume(id, end, damaged);
-  }
-
-  /** What lies behind the end was refused to its writer; it is cut off, so that no rebuild finds it. */
+  /** No record will follow; what lies behind the end is cut off when a write to it failed. */
   sealVolume(id: number, end: number, damaged: boolean): void {
-    const volume = this.index.volume(id);
-    if (volume === undefined) return;
-    const sealed = {
-      ...volume,
-      owner: '',
-      sealed: true,
-      end: Math.max(end, volume.end),
-      damaged: volume.damaged || damaged,
-    };
-    this.index.transaction(() => this.index.setVolume(sealed));
-    if (!damaged) return;
-    try {
-      truncateSync(volumePath(this.root, id), sealed.end);
-    } catch (error) {
-      this.log.warn({ volume: id, error: String(error) }, 'a volume could not be cut back after a failed write');
-    }
+    this.#grants.seal(id, end, damaged);
+  }
+
+  /** Volumes that compaction reads or writes: not granted. */
+  get reserved(): Set<number> {
+    return this.#grants.reserved;
   }
 
   /** Removes a volume that nothing needs. A crash between the steps is finished by the next start. */
@@ -433,18 +376,4 @@ export class Keeper implements KeeperHost {
     this.#events.delete(session);
     this.#recovery.session(session);
   }
-}
-
-/** The index of a store; made anew when it is missing, or empty where there are volumes. */
-async function openIndex(root: string, log: StoreLog): Promise<IndexDatabase> {
-  const folder = indexFolder(root);
-  const volumes = volumeFiles(root).length;
-  if (volumes > 0) {
-    const old = existsSync(join(folder, 'data.mdb')) ? IndexDatabase.open(folder, 'write') : undefined;
-    if (old !== undefined && old.volumes().length > 0) return old;
-    await old?.close();
-    log.warn({ root, volumes }, 'the index is missing or empty; it is made anew from the volumes');
-    await rebuildIndex(root, log);
-  }
-  return IndexDatabase.open(folder, 'write');
 }
