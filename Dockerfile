@@ -15,6 +15,7 @@ COPY package.json package-lock.json .npmrc LICENSE ./
 RUN npm ci --omit=dev && npm cache clean --force
 COPY --from=build /app/dist ./dist
 COPY config ./config
+COPY samples ./samples
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
