@@ -12,7 +12,7 @@ import type { BucketSettings } from '../base/object-store.ts';
 import { encodeAttributes } from '../format/attributes.ts';
 import type { Entry } from '../format/index-entry.ts';
 import { indexKey, partKey, splitUploadKey, uploadKey } from '../format/index-key.ts';
-import { decodeManifest, type Location, type Manifest } from '../format/manifest.ts';
+import { decodeManifest, encodeManifest, type Manifest } from '../format/manifest.ts';
 import { RECORD_KIND, type RecordHead, recordHead } from '../format/record.ts';
 import type { Applier, ManifestReader } from './applier.ts';
 import type { Decision, DecisionOutcome, NewVersion } from './committer.ts';
@@ -79,21 +79,18 @@ export class Decider {
     // A repeated submission after a crash of the keeper: the record was replayed from its volume already.
     if (current?.versionId.equals(version.versionId) && ifVersion === undefined) return current.modifiedMs;
     checkWriteConditions(conditions, current?.etag);
-    if (ifVersion !== undefined) {
-      if (current === undefined || !current.versionId.equals(ifVersion))
-        throw new GatewayError('ConditionalRequestConflict');
-      this.#mustLieAt(current, decodeManifest(version.manifest).extents);
-    }
-    return this.#writeVersion(version, decision.modifiedMs ?? nowMs);
+    if (ifVersion === undefined) return this.#writeVersion(version, decision.modifiedMs ?? nowMs);
+    if (current === undefined || !current.versionId.equals(ifVersion))
+      throw new GatewayError('ConditionalRequestConflict');
+    const manifest = this.#withPlacesOf(current, version.manifest);
+    return this.#writeVersion({ ...version, manifest }, decision.modifiedMs ?? nowMs);
   }
 
-  /** The same version may have been moved by compaction since its places were looked up; they are about to be dropped. */
-  #mustLieAt(current: Entry, extents: readonly Location[]): void {
+  /** Compaction may have moved the bytes of the version since the caller looked it up, and is about to drop the old places. */
+  #withPlacesOf(current: Entry, manifest: Buffer): Buffer {
     const { payload } = current;
-    const known =
-      current.size === 0 ? [] : payload === undefined ? this.#readManifest(current.record).extents : [payload];
-    const same = known.length === extents.length && known.every((at, i) => isSamePlace(at, extents[i] as Location));
-    if (!same) throw new GatewayError('ConditionalRequestConflict');
+    const one = payload === undefined ? this.#readManifest(current.record).extents : [payload];
+    return encodeManifest({ extents: current.size === 0 ? [] : one, parts: decodeManifest(manifest).parts });
   }
 
   #writeVersion(version: NewVersion, modifiedMs: number): number {
@@ -226,8 +223,4 @@ export class Decider {
   #event(head: RecordHead): void {
     this.#write(head, Buffer.alloc(0), undefined);
   }
-}
-
-function isSamePlace(a: Location, b: Location): boolean {
-  return a.volume === b.volume && a.offset === b.offset;
 }
