@@ -44,6 +44,11 @@ export class CommitPipe {
     this.#answerMs = answerMs;
   }
 
+  /** The keeper is overdue. */
+  get isStuck(): boolean {
+    return this.#isStuck;
+  }
+
   /** @throws GatewayError StoreBusy when the keeper is overdue: nothing new is taken on */
   refuseWhileStuck(): void {
     if (this.#isStuck)

@@ -146,10 +146,12 @@ export class VolumeAppender {
     if (!this.#busy) void this.#retireActive(false);
   }
 
-  /** Waits for what is queued, then seals the active volume. */
+  /** Waits for what is queued, then seals the active volume. When the keeper is overdue, the next start does both. */
   async stop(): Promise<void> {
-    while (this.#busy || this.#inFlight.size > 0)
-      await Promise.allSettled([...this.#inFlight, new Promise((r) => setImmediate(r))]);
+    const settled = () => Promise.allSettled([...this.#inFlight, new Promise((r) => setImmediate(r))]);
+    while ((this.#busy || this.#inFlight.size > 0) && !this.#pipe.isStuck)
+      await this.#pipe.bounded(settled()).catch(() => {});
+    if (this.#pipe.isStuck) return;
     await this.#retireActive(false);
     await Promise.all(this.#retiring);
   }

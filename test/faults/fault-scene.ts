@@ -62,11 +62,15 @@ export class FaultScene {
     return caller;
   }
 
-  /** Ends what still runs, by pid, takes disks down, and removes the folder. */
-  async close(disks: readonly { down(): Promise<void> }[] = []): Promise<void> {
+  async endGateways(): Promise<void> {
     for (const caller of this.#callers.splice(0)) caller.close();
     for (const gateway of this.#gateways.splice(0)) await killAll(gateway);
     for (const load of this.#loads.splice(0)) await load.stop();
+  }
+
+  /** Ends what still runs, by pid, takes disks down, and removes the folder. */
+  async close(disks: readonly { down(): Promise<void> }[] = []): Promise<void> {
+    await this.endGateways();
     for (const disk of disks) await disk.down();
     rmSync(this.folder, { recursive: true, force: true });
   }
