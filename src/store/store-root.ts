@@ -14,6 +14,7 @@ import {
   statfsSync,
   writeFileSync,
 } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -128,7 +129,7 @@ function readStoreFile(root: string, path: string): StoreRoot {
 
 function folderFailure(root: string, error: unknown): GatewayError {
   const { code, message } = error as NodeJS.ErrnoException;
-  const user = process.getuid?.() ?? -1;
+  const user = userInfo().uid;
   const advice: Record<string, string> = {
     EACCES: `user ${user} has no permission; run "chown -R ${user} ${root}" or name another folder`,
     EPERM: `user ${user} has no permission; run "chown -R ${user} ${root}" or name another folder`,
