@@ -4,7 +4,7 @@
  * volume is free for others. A volume that the index does not know (the keeper died between its making and the commit) is taken
  * in the same way: what is in a volume must never wait there for the next rebuild to come to light.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import type { Applier } from './applier.ts';
 import type { StoreLog } from './committer.ts';
@@ -39,10 +39,16 @@ export class Recovery {
       if (volume.dropped === true) dropVolume(volume);
       else if (!volume.sealed && !alive.has(volume.owner)) this.#volume(volume.id);
       else if (volume.sealed && volume.damaged) this.#cutBack(volume);
+      else if (volume.sealed && this.#isLonger(volume)) this.#volume(volume.id);
     }
     index.transaction(() => {
       for (const session of index.sessions()) if (!alive.has(session)) index.removeSession(session);
     });
+  }
+
+  /** The keeper died between appending to an old volume and the commit that would have said that it had taken it. */
+  #isLonger({ id, end }: VolumeState): boolean {
+    return (statSync(volumePath(this.#tools.root, id), { throwIfNoEntry: false })?.size ?? 0) > end;
   }
 
   /** A worker is gone. */

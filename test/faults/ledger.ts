@@ -17,7 +17,11 @@ const SLAB_BYTES = 12 * 1024 * 1024;
 interface Claim {
   acknowledged: Version;
   open: Version[];
+  /** The last writes and what their writers heard, to name what should not be there. */
+  readonly history: { readonly version: Version; heard: string }[];
 }
+
+const HISTORY_MAX = 20;
 
 /** Random bytes that differ from those of every other version but for luck. */
 function slabBytes(): (version: Content) => Buffer {
@@ -56,19 +60,25 @@ export class Ledger {
   }
 
   begin(key: string, version: Version): Attempt {
-    const claim = this.#claims.get(key) ?? { acknowledged: 'absent', open: [] };
+    const claim = this.#claims.get(key) ?? { acknowledged: 'absent', open: [], history: [] };
     this.#claims.set(key, claim);
     claim.open.push(version);
+    const entry = { version, heard: 'nothing' };
+    claim.history.push(entry);
+    if (claim.history.length > HISTORY_MAX) claim.history.shift();
     return {
       acknowledge: () => {
+        entry.heard = 'stored';
         claim.acknowledged = version;
         claim.open = [];
         this.acknowledgements++;
       },
       refuse: () => {
+        entry.heard = 'refused';
         claim.open = claim.open.filter((other) => other !== version);
       },
       leaveOpen: () => {
+        entry.heard = 'unknown';
         this.unknown++;
       },
     };
@@ -82,8 +92,10 @@ export class Ledger {
     const allowed = [claim.acknowledged, ...claim.open];
     const match = allowed.find((version) => this.#isSame(version, found));
     if (match === undefined) {
-      const what = found === 'absent' ? 'is absent' : `has ${found.length} bytes`;
-      return `${key} ${what}; it may be ${allowed.map(describe).join(' or ')} (acknowledged first)`;
+      const known = claim.history.find(({ version }) => this.#isSame(version, found));
+      const what = known === undefined ? `has ${found.length} unknown bytes` : `is ${describe(known.version)}`;
+      const history = claim.history.map(({ version, heard }) => `${describe(version)}: ${heard}`).join(', ');
+      return `${key} ${what}; it may be ${allowed.map(describe).join(' or ')}; history: ${history}`;
     }
     claim.acknowledged = match;
     claim.open = [];

@@ -1,13 +1,14 @@
 /** What becomes of bytes around a write that fails, is given up, or is refused by the index: its own must not come back, others' stay. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { GatewayError } from '../../src/base/errors.ts';
 import type { BucketName, ObjectKey } from '../../src/base/names.ts';
 import type { ObjectRead, PutSource, Storage } from '../../src/base/object-store.ts';
 import { HEAD_OUTCOME, type IndexCommitter, type Submission } from '../../src/store/committer.ts';
+import { indexFolder } from '../../src/store/store-root.ts';
 import { volumesFolder } from '../../src/store/volume-file.ts';
-import { dropIndex, newBucket, openScene } from './keeper-scene.ts';
+import { dropIndex, newBucket, openScene, snapshot } from './keeper-scene.ts';
 import { temporaryFolder } from './local-scene.ts';
 
 const MiB = 1024 * 1024;
@@ -136,4 +137,27 @@ test('a volume that the keeper wants back is left at the next group, however bus
   assert.ok(readdirSync(volumesFolder(folder.path)).length > 2);
   await scene.close();
   folder.remove();
+});
+
+test('a decision in an old volume, whose keeper died before the commit, reads the same before and after a rebuild', async () => {
+  const folder = temporaryFolder();
+  const first = await openScene(folder.path);
+  const bucket = await newBucket(first.store, 'images');
+  await first.store.objects.put(bucket, 'other' as ObjectKey, sourceOf(Buffer.from('x')), { ifNoneMatch: '*' });
+  await first.close(); // seals two volumes, which the next worker and keeper take again
+  const before = snapshot(folder.path);
+  const second = await openScene(folder.path);
+  await second.store.objects.put(bucket, KEY, sourceOf(Buffer.from('decided')), { ifNoneMatch: '*' });
+  await second.close();
+  rmSync(indexFolder(folder.path), { recursive: true });
+  cpSync(indexFolder(before.path), indexFolder(folder.path), { recursive: true });
+  const recovered = await openScene(folder.path);
+  const seen = await bytesOf(recovered.store, bucket, KEY);
+  await recovered.close();
+  dropIndex(folder.path);
+  const rebuilt = await openScene(folder.path);
+  assert.deepEqual(await bytesOf(rebuilt.store, bucket, KEY), seen);
+  await rebuilt.close();
+  folder.remove();
+  before.remove();
 });
