@@ -302,13 +302,12 @@ export class LocalObjects implements ObjectStore {
 
   async remove(bucket: BucketName, key: ObjectKey, conditions: WriteConditions = {}): Promise<void> {
     const state = this.#engine.buckets.get(bucket);
-    const current = findEntry(this.#engine, state.id, key);
     const keyBytes = Buffer.from(key);
     if (conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined) {
       await this.#engine.pipe.decide({ kind: 'remove', bucketId: state.id, key: keyBytes, conditions });
       return;
     }
-    if (current === undefined) return;
+    // Also where there is no object: one whose writer got no answer may still come out of the tail of a volume, and must be older.
     const head = recordHead({
       kind: RECORD_KIND.tombstone,
       bucketId: state.id,

@@ -161,3 +161,30 @@ test('a decision in an old volume, whose keeper died before the commit, reads th
   folder.remove();
   before.remove();
 });
+
+test('a delete of what is not there holds against an older write that comes out of the tail of a dead worker', async () => {
+  const folder = temporaryFolder();
+  const scene = await openScene(folder.path);
+  const bucket = await newBucket(scene.store, 'images');
+  let isDurable = false;
+  const silent = (committer: IndexCommitter): IndexCommitter => ({
+    ...committer,
+    submit: () => {
+      isDurable = true; // heads come only after the flush of their records
+      return new Promise(() => {});
+    },
+  });
+  const dying = scene.session('dying', undefined, silent);
+  void dying.objects.put(bucket, KEY, sourceOf(Buffer.from('nobody heard of it')), {}).catch(() => {});
+  while (!isDurable) await new Promise(setImmediate);
+  await scene.store.objects.remove(bucket, KEY, {});
+  scene.keeper.workerExited('dying');
+  assert.equal(await bytesOf(scene.store, bucket, KEY), undefined);
+  await scene.store.stop();
+  await scene.keeper.stop();
+  dropIndex(folder.path);
+  const rebuilt = await openScene(folder.path);
+  assert.equal(await bytesOf(rebuilt.store, bucket, KEY), undefined);
+  await rebuilt.close();
+  folder.remove();
+});
