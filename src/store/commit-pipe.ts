@@ -103,7 +103,7 @@ export class CommitPipe {
       group: waiting?.group,
       decisions: decisions.map((d) => d.decision),
     };
-    const timer = setTimeout(() => this.#overdue(), this.#answerMs).unref();
+    const timer = setTimeout(() => this.#overdue(), this.#answerMs);
     try {
       const reply = await this.#committer.submit(submission);
       this.clock = Math.max(this.clock, reply.clock);

@@ -167,11 +167,14 @@ test('a delete of what is not there holds against an older write that comes out 
   const scene = await openScene(folder.path);
   const bucket = await newBucket(scene.store, 'images');
   let isDurable = false;
+  let giveUp = (_: Error): void => {};
   const silent = (committer: IndexCommitter): IndexCommitter => ({
     ...committer,
     submit: () => {
       isDurable = true; // heads come only after the flush of their records
-      return new Promise(() => {});
+      return new Promise((_, reject) => {
+        giveUp = reject;
+      });
     },
   });
   const dying = scene.session('dying', undefined, silent);
@@ -180,6 +183,7 @@ test('a delete of what is not there holds against an older write that comes out 
   await scene.store.objects.remove(bucket, KEY, {});
   scene.keeper.workerExited('dying');
   assert.equal(await bytesOf(scene.store, bucket, KEY), undefined);
+  giveUp(new Error('the worker died'));
   await scene.store.stop();
   await scene.keeper.stop();
   dropIndex(folder.path);
