@@ -2,7 +2,7 @@
  * A storage whose infos are plain objects, so that tests can compare them whole: an implementation may answer with objects that
  * decode their fields when asked.
  */
-import type { ListPage, ObjectInfo, PutSource, Storage } from '../../src/base/object-store.ts';
+import type { ListPage, ObjectInfo, ObjectStore, PutSource, Storage } from '../../src/base/object-store.ts';
 
 function plain<T extends ObjectInfo | undefined>(info: T): T {
   if (info === undefined) return info;
@@ -24,6 +24,10 @@ function plainPage(page: ListPage): ListPage {
 }
 
 export function plainStorage({ objects, uploads, buckets }: Storage): Storage {
+  const getNow: ObjectStore['getNow'] = (bucket, key) => {
+    const read = objects.getNow?.(bucket, key);
+    return read && { ...read, info: plain(read.info) };
+  };
   return {
     buckets,
     objects: {
@@ -32,6 +36,7 @@ export function plainStorage({ objects, uploads, buckets }: Storage): Storage {
         const read = await objects.get(bucket, key, options, signal);
         return read === undefined ? undefined : { ...read, info: plain(read.info) };
       },
+      ...(objects.getNow !== undefined && { getNow }),
       put: async (bucket, key, source, conditions, signal) =>
         plain(await objects.put(bucket, key, plainSource(source), conditions, signal)),
       remove: (bucket, key, conditions) => objects.remove(bucket, key, conditions),

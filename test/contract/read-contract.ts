@@ -36,6 +36,8 @@ export function readContract(scene: Scene): void {
   }
   test('what is absent is undefined', () => absence(scene));
   test('without a bucket there is NoSuchBucket', () => noBucket(scene));
+  test('what is at hand is what a read gives, and a small object that is read is soon at hand', () => atHand(scene));
+  test('nothing is at hand of what is absent', () => nothingAtHand(scene));
   test('ranges give the bytes that they name', () => ranges(scene));
   test('any range of a large object is the slice of its bytes', () => anyRange(scene));
   test('ranges that hold no byte are InvalidRange with the size', () => unsatisfiable(scene));
@@ -85,6 +87,49 @@ async function noBucket({ storage: { objects } }: Scene): Promise<void> {
   await refused(objects.remove(ABSENT_BUCKET, K), 'NoSuchBucket');
   const whole = { prefix: '', delimiter: '', after: '', afterPrefix: false, limit: 10 };
   await refused(objects.list(ABSENT_BUCKET, whole), 'NoSuchBucket');
+}
+
+/** Enough for a store that found its disk slow to look again. */
+const READS_MAX = 500;
+
+async function atHand({ storage, freshBucket }: Scene): Promise<void> {
+  const { objects, buckets } = storage;
+  const bucket = await freshBucket();
+  for (const size of [0, 1, 16 * KiB, EXTENT + 1]) {
+    for (const seed of [1, 2]) {
+      const bytes = noise(size, seed);
+      await objects.put(bucket, K, seed === 1 ? bytesSource(bytes) : streamSource(bytes), {});
+      for (let reads = 0; reads < READS_MAX; reads++) {
+        buckets.get(bucket);
+        const now = objects.getNow?.(bucket, K);
+        const read = found(await objects.get(bucket, K, {}));
+        if (now === undefined) {
+          assert(
+            objects.getNow === undefined || size > SMALL || reads < READS_MAX - 1,
+            `${size} bytes are never at hand`,
+          );
+          if (size > SMALL) break;
+          continue;
+        }
+        assert.deepEqual(now.info, read.info);
+        sameBytes(now.body, bytes);
+        break;
+      }
+    }
+  }
+}
+
+async function nothingAtHand({ storage: { objects, buckets }, freshBucket }: Scene): Promise<void> {
+  const bucket = await freshBucket();
+  buckets.get(bucket);
+  assert.equal(objects.getNow?.(bucket, K), undefined);
+  await objects.put(bucket, K, bytesSource(noise(10)), {});
+  await objects.get(bucket, K, {});
+  await objects.remove(bucket, K);
+  buckets.get(bucket);
+  assert.equal(objects.getNow?.(bucket, K), undefined);
+  buckets.get(ABSENT_BUCKET);
+  assert.equal(objects.getNow?.(ABSENT_BUCKET, K), undefined);
 }
 
 async function ranges({ storage, freshBucket }: Scene): Promise<void> {

@@ -6,9 +6,10 @@
 import { GatewayError } from '../../base/errors.ts';
 import { checksumOfHeaderName } from '../../format/checksum-headers.ts';
 import { verifyHeader, verifyPresigned } from '../../format/sigv4.ts';
-import { type AuthScheme, authScheme } from '../../format/sigv4-fields.ts';
+import { type AuthScheme, authScheme, type SignedRequest } from '../../format/sigv4-fields.ts';
+import type { FrontState } from './front.ts';
 import { refuseHeaders } from './refused.ts';
-import type { Exchange } from './request.ts';
+import type { Exchange, Signed } from './request.ts';
 
 /**
  * Notes on the exchange who signed it.
@@ -20,13 +21,19 @@ export function authenticate(x: Exchange): void {
   const unsigned = x.rawQuery === '' && x.req.headers.authorization === undefined;
   const scheme: AuthScheme = unsigned ? 'anonymous' : authScheme(request);
   if (scheme === 'anonymous') return;
-  const { verifier } = x.front;
-  verifier.nowMs = x.startedMs;
-  const verified = scheme === 'header' ? verifyHeader(request, verifier) : verifyPresigned(request, verifier);
+  const presigned = scheme === 'query';
+  x.signed = verifySigned(x.front, request, presigned, x.startedMs);
+  if (presigned) liftQueryHeaders(x);
+}
+
+/** @throws GatewayError as `verifyHeader` and `verifyPresigned` do */
+export function verifySigned(front: FrontState, request: SignedRequest, presigned: boolean, nowMs: number): Signed {
+  const { verifier } = front;
+  verifier.nowMs = nowMs;
+  const verified = presigned ? verifyPresigned(request, verifier) : verifyHeader(request, verifier);
   const credential = verifier.found;
   if (credential?.accessKeyId !== verified.accessKeyId) throw new GatewayError('InvalidAccessKeyId');
-  x.signed = { credential, verified, presigned: scheme === 'query' };
-  if (scheme === 'query') liftQueryHeaders(x);
+  return { credential, verified, presigned };
 }
 
 const SIGNING_PARAMETERS: ReadonlySet<string> = new Set([

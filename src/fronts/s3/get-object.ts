@@ -49,11 +49,12 @@ function parseAsked(x: Exchange): Asked {
         ...(range !== undefined && { range }),
         ...(partNumber !== undefined && { partNumber }),
       };
-  return { options, overrides: responseOverrides(x), checksums: asksChecksums(x) };
+  return { options, overrides: responseOverrides(x), checksums: asksChecksums(x.header('x-amz-checksum-mode')) };
 }
 
-function asksChecksums(x: Exchange): boolean {
-  return x.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED';
+/** The value of x-amz-checksum-mode. */
+export function asksChecksums(mode: string | undefined): boolean {
+  return mode?.toUpperCase() === 'ENABLED';
 }
 
 /** @throws GatewayError InvalidArgument */

@@ -6,7 +6,7 @@
 import type { ServerResponse } from 'node:http';
 import { GatewayError } from '../../base/errors.ts';
 import { authenticate } from './authenticate.ts';
-import type { FrontState } from './front.ts';
+import type { FrontState, RequestEvent } from './front.ts';
 import { refuseHeaders } from './refused.ts';
 import { type Answer, errorAnswer, send } from './reply.ts';
 import { type BusySocket, Exchange, nextRequestId, refuseAmbiguousHttp, type S3Message } from './request.ts';
@@ -85,24 +85,29 @@ function finish(x: Exchange): void {
   front.collectedBytes -= x.collectedBytes;
   (req.socket as BusySocket).s3Busy = false;
   if (front.observe === undefined) return;
+  report(front, {
+    operation: x.operation,
+    method: x.method,
+    bucket: x.bucketName,
+    key: x.keyName,
+    status: x.status,
+    errorCode: x.errorCode,
+    bytesIn: x.bytesIn,
+    bytesOut: x.bytesOut,
+    durationMs: performance.now() - x.startedAt,
+    requestId: x.id,
+    accessKeyId: x.credential?.accessKeyId,
+    remoteAddress: req.socket?.remoteAddress ?? '',
+  });
+}
+
+/** Tells the observer of a finished request. Never throws. */
+export function report(front: FrontState, event: RequestEvent): void {
   try {
-    front.observe({
-      operation: x.operation,
-      method: x.method,
-      bucket: x.bucketName,
-      key: x.keyName,
-      status: x.status,
-      errorCode: x.errorCode,
-      bytesIn: x.bytesIn,
-      bytesOut: x.bytesOut,
-      durationMs: performance.now() - x.startedAt,
-      requestId: x.id,
-      accessKeyId: x.credential?.accessKeyId,
-      remoteAddress: req.socket?.remoteAddress ?? '',
-    });
+    front.observe?.(event);
   } catch (error) {
     front.log.error(
-      { requestId: x.id, err: error },
+      { requestId: event.requestId, err: error },
       'The observer of requests failed; the request itself was answered.',
     );
   }

@@ -18,11 +18,15 @@ type HeadError = Error & { readonly code?: string };
 /** node:http keeps the response under way here; `null` between requests. */
 type HttpSocket = Socket & { readonly _httpMessage?: unknown };
 
+/** Whether node:http owes an answer on this connection. */
+export function owesAnswer(socket: HttpSocket): boolean {
+  return socket._httpMessage !== undefined && socket._httpMessage !== null;
+}
+
 /** For node:http's `clientError`. */
 export function createHeadRejecter(front: FrontState): (error: HeadError, socket: HttpSocket) => void {
   return (error, socket) => {
-    const busy = socket._httpMessage !== undefined && socket._httpMessage !== null;
-    if (!socket.writable || busy || error.code === 'ECONNRESET') {
+    if (!socket.writable || owesAnswer(socket) || error.code === 'ECONNRESET') {
       socket.destroy();
       return;
     }

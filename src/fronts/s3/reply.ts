@@ -12,6 +12,7 @@ import { asGatewayError, ERROR_TABLE, type GatewayError } from '../../base/error
 import { LIMITS } from '../../base/limits.ts';
 import { writeError } from '../../format/s3-xml-write.ts';
 import { pushCorsHeaders } from './cors-rules.ts';
+import type { FrontState } from './front.ts';
 import type { BusySocket, Exchange } from './request.ts';
 
 export interface Answer {
@@ -43,9 +44,7 @@ export function send(x: Exchange, answer: Answer): Promise<void> | undefined {
   x.status = answer.status;
   x.activeBody?.stop(undefined);
   if (res.destroyed || res.headersSent) return releaseBody(body);
-  headers.push('x-amz-request-id', x.id);
-  for (const value of x.front.identity) headers.push(value);
-  if (length !== undefined) headers.push('Content-Length', String(length));
+  pushCommon(headers, x.front, x.id, length);
   if (x.req.headers.origin !== undefined) pushCorsHeaders(x, headers);
   const early = !x.req.complete && x.hasBody;
   if (early && (body === undefined || Buffer.isBuffer(body))) return sendEarly(x, answer);
@@ -59,6 +58,13 @@ export function send(x: Exchange, answer: Answer): Promise<void> | undefined {
   x.bytesOut = body.length;
   res.end(body);
   return undefined;
+}
+
+/** What every answer has, after its own headers. */
+export function pushCommon(headers: string[], front: FrontState, requestId: string, length: number | undefined): void {
+  headers.push('x-amz-request-id', requestId);
+  for (const value of front.identity) headers.push(value);
+  if (length !== undefined) headers.push('Content-Length', String(length));
 }
 
 /** A body that will not be sent must be told, so that its store lets go of what it holds. */

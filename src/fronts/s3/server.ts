@@ -14,6 +14,7 @@ import type { Duplex } from 'node:stream';
 import { fastify } from 'fastify';
 import { LIMITS } from '../../base/limits.ts';
 import { type Checksums, loadChecksums } from '../../format/checksum.ts';
+import { type FastLane, openFastLane } from './fast-lane.ts';
 import type { FrontState, S3Front, S3FrontDeps } from './front.ts';
 import { handle } from './handle.ts';
 import { HostTable } from './hosts.ts';
@@ -59,10 +60,11 @@ export async function createS3Front(deps: S3FrontDeps): Promise<S3Front> {
   await app.ready();
   const server = app.server as Server;
   hardenServer(server, front, (req, res) => app.routing(req, res));
+  const lane = deps.tls === undefined ? openFastLane(front, server) : undefined;
   const closeAfterAnswers = () => {
     front.draining = true;
   };
-  return { server, closeAfterAnswers, drain: createDrain(server, front) };
+  return { server, closeAfterAnswers, drain: createDrain(server, front, lane) };
 }
 
 function createState(deps: S3FrontDeps, checksums: Checksums): FrontState {
@@ -122,15 +124,22 @@ function hardenServer(
   });
 }
 
-function createDrain(server: Server, front: FrontState): S3Front['drain'] {
+function createDrain(server: Server, front: FrontState, lane: FastLane | undefined): S3Front['drain'] {
   let drained: Promise<void> | undefined;
   const drain = async (graceMs: number) => {
     front.draining = true;
+    const timer = setTimeout(() => {
+      lane?.destroyAll();
+      server.closeAllConnections();
+    }, graceMs);
+    // node:http takes a connection for idle that the lane still writes to, and its `close` would cut it off.
+    const written = lane?.closeIdle();
+    if (written !== undefined) await written;
     const closed = new Promise<void>((resolve) => {
       server.close(() => resolve());
     });
     server.closeIdleConnections();
-    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    lane?.closeIdle();
     await closed;
     clearTimeout(timer);
   };
