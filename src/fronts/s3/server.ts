@@ -139,7 +139,7 @@ function createDrain(server: Server, front: FrontState, lane: FastLane | undefin
       server.close(() => resolve());
     });
     server.closeIdleConnections();
-    lane?.closeIdle();
+    void lane?.closeIdle();
     await closed;
     clearTimeout(timer);
   };
