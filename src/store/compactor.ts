@@ -28,6 +28,8 @@ const DEAD_SHARE = 0.5;
 const DEAD_SHARE_FULL = 0.05;
 /** A volume that is still written to is worth interrupting for this much. */
 const ACTIVE_DEAD_BYTES = 64 * 1024 * 1024;
+/** A volume whose compaction failed, on a full disk perhaps, is left alone this long. */
+const RETRY_MS = 60_000;
 /** Bytes and records copied between two rests. Rests are three times as long as the work. */
 const STEP_BYTES = 8 * 1024 * 1024;
 const STEP_RECORDS = 512;
@@ -69,8 +71,8 @@ export class Compactor {
   #stopped = false;
   /** Where the records of the volume under compaction go; opened for the first one. */
   #output: Output | undefined;
-  /** Volumes that could not be compacted: damaged inside. The doctor knows more. */
-  readonly #givenUp = new Set<number>();
+  /** When to try again with volumes that could not be compacted; never, for those that are damaged inside. */
+  readonly #tryAgainMs = new Map<number, number>();
   /** Oldest record outside of the volume under compaction. */
   #oldestElsewhere = 0;
   readonly stats: CompactionStats = { volumes: 0, bytesCopied: 0, bytesFreed: 0 };
@@ -103,9 +105,11 @@ export class Compactor {
     const { totalBytes, freeBytes } = diskSpace(this.#keeper.root);
     const isTight = freeBytes < 2 * reserveBytes(totalBytes);
     const least = isTight ? DEAD_SHARE_FULL : DEAD_SHARE;
+    const nowMs = this.#keeper.clock.now();
     let best: VolumeState | undefined;
     for (const volume of this.#keeper.index.volumes()) {
-      if (deadShare(volume) < least || volume.dropped === true || this.#givenUp.has(volume.id)) continue;
+      if (deadShare(volume) < least || volume.dropped === true) continue;
+      if ((this.#tryAgainMs.get(volume.id) ?? 0) > nowMs) continue;
       if (!volume.sealed) {
         const worth = Math.min(ACTIVE_DEAD_BYTES, this.#keeper.volumeBytesMax / 4);
         if (isTight || deadBytes(volume) >= worth) this.#keeper.wantSealed(volume);
@@ -121,7 +125,7 @@ export class Compactor {
     keeper.reserved.add(volume.id);
     try {
       if (!(await this.#copyLive(volume))) {
-        this.#givenUp.add(volume.id);
+        this.#tryAgainMs.set(volume.id, Number.POSITIVE_INFINITY);
         return;
       }
       keeper.dropVolume(keeper.index.volume(volume.id) ?? volume);
@@ -129,10 +133,11 @@ export class Compactor {
       this.stats.bytesFreed += volume.end;
       keeper.log.info({ volume: volume.id, bytes: volume.end, live: volume.live }, 'compacted a volume');
     } catch (error) {
-      this.#givenUp.add(volume.id);
+      // The disk may be full for the moment.
+      this.#tryAgainMs.set(volume.id, keeper.clock.now() + RETRY_MS);
       keeper.log.error(
         { volume: volume.id, error: String(error) },
-        'a volume could not be compacted; it stays as it is',
+        'a volume could not be compacted; it stays as it is, and is tried again in a minute',
       );
     } finally {
       keeper.reserved.delete(volume.id);
