@@ -56,13 +56,13 @@ for (const [key, body] of Object.entries(CONTENTS)) {
     headers,
   });
 }
-await lane.send({
-  method: 'PUT',
-  target: `/${BUCKET}/checked`,
-  user: MAIN,
-  body: 'hello',
-  headers: { 'x-amz-checksum-crc32': 'NhCmhg==', 'x-amz-meta-u': 'gr\xfc\xdfe' },
-});
+for (const acl of ['public-read', 'authenticated-read'])
+  await lane.send({ method: 'PUT', target: `/${BUCKET}/${acl}`, user: MAIN, body: acl, headers: { 'x-amz-acl': acl } });
+for (const [key, headers] of [
+  ['checked', { 'x-amz-checksum-crc32': 'NhCmhg==' }],
+  ['latin1', { 'x-amz-meta-u': 'gr\xfc\xdfe' }],
+] as const)
+  await lane.send({ method: 'PUT', target: `/${BUCKET}/${key}`, user: MAIN, body: 'hello', headers });
 
 interface Said {
   readonly text: string;
@@ -71,7 +71,7 @@ interface Said {
 }
 
 const fine = (text: string): Said => ({ text, broken: false });
-const key = fc.constantFrom(...KEYS, 'checked');
+const key = fc.constantFrom(...KEYS, 'checked', 'latin1');
 const SDK = {
   'user-agent': 'Boto3/1.40.0 md/x',
   'accept-encoding': 'identity',
@@ -84,6 +84,16 @@ const plainGet = fc
   .map(([name, user, checked, sdk]) => {
     const headers: Record<string, string> = checked ? { 'x-amz-checksum-mode': 'ENABLED' } : {};
     return fine(headText(head('GET', name, { user, headers, unsigned: sdk ? SDK : { connection: 'keep-alive' } })));
+  });
+
+/** By somebody who may read some of it. */
+const strangersGet = fc
+  .tuple(fc.constantFrom('public-read', 'authenticated-read', 'small'), fc.constantFrom(ALT, undefined))
+  .map(([name, user]) => {
+    const { line, headers } = head('GET', name, { ...(user !== undefined && { user }), unsigned: SDK });
+    return fine(
+      headText({ line, headers: headers.filter(([header]) => user !== undefined || header !== 'authorization') }),
+    );
   });
 
 const put = fc.tuple(fc.constantFrom(...KEYS.filter((name) => name !== 'huge')), fc.nat(3)).map(([name, pieces]) => {
@@ -231,6 +241,7 @@ const LAST = headText(head('GET', 'small', { unsigned: { connection: 'close' } }
 
 const said = fc.oneof(
   { weight: 6, arbitrary: plainGet },
+  { weight: 1, arbitrary: strangersGet },
   { weight: 3, arbitrary: put },
   { weight: 1, arbitrary: refusedPut },
   { weight: 3, arbitrary: otherRequest },

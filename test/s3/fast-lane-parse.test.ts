@@ -19,12 +19,18 @@ test('a plain GET is read as node:http reads it', () => {
     bucket: 'b',
     key: 'k.x',
     host: 'a',
+    isSigned: true,
     checksumMode: undefined,
     rawHeaders: ['host', 'a', 'authorization', 'AWS4', 'user-agent', 'x y'],
     end: before.length + HEAD.length,
   });
   const odd = parse(HEAD.replace('/b/k.x', '/b//../~a_-/'));
   assert.deepEqual([odd?.bucket, odd?.key], ['b', '/../~a_-/']);
+});
+
+test('without an Authorization header it is not signed, with an empty one it is', () => {
+  assert.equal(parse(HEAD.replace('Authorization: AWS4\r\n', ''))?.isSigned, false);
+  assert.equal(parse(HEAD.replace('AWS4', ''))?.isSigned, true);
 });
 
 test('connection: keep-alive is as none, checksum mode is told', () => {
@@ -55,7 +61,6 @@ for (const [name, text] of [
   ['an empty key', HEAD.replace('/b/k.x', '/b/')],
   ['an empty bucket', HEAD.replace('/b/k.x', '//k')],
   ['no Host', HEAD.replace('Host: a\r\n', '')],
-  ['no Authorization', HEAD.replace('Authorization: AWS4\r\n', '')],
   ['no header', 'GET /b/k HTTP/1.1\r\n\r\n'],
   ['Connection: close', HEAD.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')],
   ['Connection with two words', HEAD.replace('\r\n\r\n', '\r\nConnection: keep-alive, x\r\n\r\n')],

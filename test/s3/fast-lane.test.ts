@@ -85,6 +85,24 @@ test('plain GETs by the owner and by root never ask the store the slow way', asy
   client.socket.destroy();
 });
 
+test('so do those of others who may read the object, and nobody else gets it', async () => {
+  const { f, slowGets } = await scene();
+  for (const acl of ['public-read', 'authenticated-read'])
+    await f.send({ method: 'PUT', target: `/${BUCKET}/${acl}`, user: MAIN, body: acl, headers: { 'x-amz-acl': acl } });
+  const { client } = await open(f);
+  const anonymous = (key: string) => `GET /${BUCKET}/${key} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+  for (const request of [
+    anonymous('public-read'),
+    get('public-read', { user: ALT }),
+    get('authenticated-read', { user: ALT }),
+  ])
+    assert.equal((await client.ask(request)).status, 200);
+  assert.equal(slowGets(), 0);
+  for (const request of [anonymous('authenticated-read'), anonymous('k'), get('k', { user: ALT })])
+    assert.equal((await client.ask(request)).status, 403);
+  client.socket.destroy();
+});
+
 test('what is not plain is served by node:http, and the next plain GET by the lane again', async () => {
   const { f, slowGets } = await scene((key) => key !== 'cold');
   await f.send({ method: 'PUT', target: `/${BUCKET}/cold`, user: MAIN, body: 'cold' });

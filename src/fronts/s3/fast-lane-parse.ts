@@ -1,6 +1,6 @@
 // HOT PATH (bench/s3-get.ts: every request of a connection in the fast lane)
 /**
- * The strict reader of the fast lane: a plain signed GET of an object, or nothing. Promises: what it accepts, node:http reads in the
+ * The strict reader of the fast lane: a plain GET of an object, or nothing. Promises: what it accepts, node:http reads in the
  * same way, down to every name and value; whatever could be read in two ways, changes the answer or is merely unusual is not
  * accepted, and says nothing about the request.
  *
@@ -45,7 +45,6 @@ const HOST = 0;
 const AUTHORIZATION = 1;
 const CONNECTION = 2;
 const CHECKSUM_MODE = 3;
-const REQUIRED = (1 << HOST) | (1 << AUTHORIZATION);
 
 /** Positions by name, in lower case and `As-Usual`; other casings are found through the first. */
 const POSITIONS: ReadonlyMap<string, number> = new Map(
@@ -62,6 +61,8 @@ export interface LaneRequest {
   /** Not empty. */
   readonly key: string;
   readonly host: string;
+  /** It has an Authorization header. */
+  readonly isSigned: boolean;
   readonly checksumMode: string | undefined;
   /** As `IncomingMessage.rawHeaders`, with names in lower case. */
   readonly rawHeaders: readonly string[];
@@ -112,8 +113,9 @@ function parseHeaders(
     rawHeaders.push(LANE_HEADERS[position] as string, value);
     at = lineEnd + 2;
   }
-  if ((seen & REQUIRED) !== REQUIRED) return undefined;
-  return { target, bucket, key, host, checksumMode, rawHeaders, end };
+  if ((seen & (1 << HOST)) === 0) return undefined;
+  const isSigned = (seen & (1 << AUTHORIZATION)) !== 0;
+  return { target, bucket, key, host, isSigned, checksumMode, rawHeaders, end };
 }
 
 function positionOf(name: string): number | undefined {
