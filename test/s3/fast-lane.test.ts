@@ -128,6 +128,21 @@ test('what is not plain is served by node:http, and the next plain GET by the la
   client.socket.destroy();
 });
 
+test('a connection that begins with a large upload stays with node:http, one with a small one does not', async () => {
+  const { f, slowGets } = await scene();
+  for (const [size, slow] of [
+    [LIMITS.bodyCollectBytesMax, 1],
+    [1000, 0],
+  ] as const) {
+    const before = slowGets();
+    const { client } = await open(f);
+    assert.equal((await client.ask(put('up', 'x'.repeat(size)))).status, 200);
+    assert.equal((await client.ask(get('k'))).status, 200);
+    assert.equal(slowGets() - before, slow, `after ${size} bytes`);
+    client.socket.destroy();
+  }
+});
+
 test('it is reported as node:http would, each with an id of its own', async () => {
   const { f } = await scene();
   const { client } = await open(f);
