@@ -185,7 +185,12 @@ class Scene {
       if (times > 1) faults.push(`addition ${name} is there ${times} times`);
     }
     await close();
-    assert.deepEqual(faults.slice(0, 20), []);
+    const said = this.errors.slice(-40).join('\n');
+    assert.deepEqual(
+      faults.slice(0, 20),
+      [],
+      `${faults.slice(0, 20).join('\n')}\nwhat keepers and writers said:\n${said}`,
+    );
 
     async function read(bucket: string, key: string): Promise<Buffer | 'absent'> {
       const found = await store.objects.get(bucket as BucketName, key as ObjectKey, {});
