@@ -15,6 +15,7 @@ import type { BucketSettings } from '../base/object-store.ts';
 import { Entry } from '../format/index-entry.ts';
 import { afterPrefix } from '../format/index-key.ts';
 import { mustBeLmdb, unusable } from './index-file.ts';
+import { IndexGate } from './index-gate.ts';
 
 export const INDEX_FORMAT = 1;
 
@@ -56,6 +57,7 @@ export interface Pair {
 const RAW = { encoding: 'binary', keyEncoding: 'binary' } as const;
 
 export class IndexDatabase {
+  readonly #gate: IndexGate;
   readonly #env: RootDatabase;
   readonly objects: Bytes;
   readonly graves: Bytes;
@@ -65,11 +67,13 @@ export class IndexDatabase {
   readonly #volumes: Bytes;
   readonly #sessions: Bytes;
   readonly #meta: Bytes;
+  #isInTransaction = false;
   /** Hears of every transaction that failed, before its caller does. */
   onFailure: (error: unknown) => void = () => {};
 
-  private constructor(env: RootDatabase) {
+  private constructor(gate: IndexGate, env: RootDatabase) {
     const table = (name: string): Bytes => env.openDB<Buffer, Buffer>({ name, ...RAW });
+    this.#gate = gate;
     this.#env = env;
     this.objects = table('objects');
     this.graves = table('graves');
@@ -96,18 +100,19 @@ export class IndexDatabase {
       eventTurnBatching: false,
       readOnly: access === 'read',
     };
-    let env: RootDatabase;
+    const gate = IndexGate.open(folder);
+    let index: IndexDatabase;
     try {
-      env = open(options);
+      index = gate.pass(() => new IndexDatabase(gate, open(options)));
     } catch (error) {
+      void gate.close();
       const { message } = error as Error;
       throw /MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND)/.test(message) ? unusable(folder, message) : error;
     }
-    const index = new IndexDatabase(env);
     const format = index.number('format');
     if (format === undefined && access === 'write') index.transaction(() => index.setNumber('format', INDEX_FORMAT));
     if (format !== undefined && format !== INDEX_FORMAT) {
-      void env.close();
+      void index.close();
       throw new GatewayError(
         'InvalidRequest',
         `The index in ${join(folder)} has format version ${format}; this Penstock reads version ${INDEX_FORMAT}. Use the release that wrote it, or run "penstock doctor --rebuild-index".`,
@@ -118,15 +123,24 @@ export class IndexDatabase {
 
   async close(): Promise<void> {
     await this.#env.close();
+    await this.#gate.close();
   }
 
-  /** Runs `work` in one flushed transaction; a throw aborts it whole. */
+  /**
+   * Runs `work` in one flushed transaction; a throw aborts it whole. Inside another one it is a part of that one: lmdb would make
+   * it a child transaction, whose cost and machinery nobody here needs, since whatever fails inside fails the whole.
+   */
   transaction<T>(work: () => T): T {
+    if (this.#isInTransaction) return work();
+    this.#isInTransaction = true;
     try {
-      return this.#env.transactionSync(work);
+      return this.#gate.pass(() => this.#env.transactionSync(work));
     } catch (error) {
+      this.#isInTransaction = false; // before the failure is told: who hears of it may want to write
       this.onFailure(error);
       throw error;
+    } finally {
+      this.#isInTransaction = false;
     }
   }
 
