@@ -11,6 +11,7 @@
  * - Buffers and attributes that were handed to a write are the caller's again once it has settled. What a `seal`, a stream or an
  *   aborted signal throws is what the write rejects with.
  */
+import type { GatewayError } from './errors.ts';
 import type { BucketName, ObjectKey, UploadId } from './names.ts';
 
 /** Checksum algorithms of S3: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html */
@@ -111,6 +112,55 @@ export interface WholeRead {
   readonly body: Buffer;
 }
 
+/** One object, or a range of it, in a batch; its place in the list is its slot. */
+export interface BatchRef {
+  readonly bucket: BucketName;
+  readonly key: ObjectKey;
+  /** Half-open; `end` absent: to the end of the object. A range that begins behind the end of the object is an InvalidRange entry. */
+  readonly range?: { readonly start: number; readonly end?: number };
+}
+
+export interface BatchOptions {
+  /** `completion`: as the bytes come to hand. `strict`: slot by slot. */
+  readonly order: 'completion' | 'strict';
+  /** May this object be read? Asked before its bytes are; absent: all may. Refused ones are AccessDenied entries. */
+  readonly admit?: (slot: number, info: ObjectInfo) => boolean;
+}
+
+/** A slice of one slot's bytes, or the slot's failure. */
+export interface BatchEntry {
+  readonly slot: number;
+  /** Bytes of this entry in the buffer that was filled. */
+  readonly length: number;
+  /** Where they begin in the object. A slot whose bytes do not fit into one fill spans several entries, in ascending order. */
+  readonly offset: number;
+  /** True in the last entry of the slot: all its bytes have come, or it failed. */
+  readonly isLast: boolean;
+  /** CRC-32 (IEEE) of this entry's bytes. */
+  readonly crc32: number;
+  /** Absent when the object is not there or may not be known of. */
+  readonly info?: ObjectInfo | undefined;
+  /** The slot failed: NoSuchKey, NoSuchBucket, AccessDenied, DataLoss, InvalidRange, StoreFailure. What came before it is void. */
+  readonly error?: GatewayError;
+}
+
+/** A batch under way: pulled by who sends it, so that a slow receiver costs one buffer. */
+export interface BatchRead {
+  /**
+   * Puts bytes of the next entries one behind the other into `into` from its start, and describes them in that order. Takes what is
+   * at hand, up to `entriesMax` entries, and waits for the disk only while it has nothing. An empty list: all slots are served. `into`
+   * (64 KiB or more) is in use until the fill has settled. One fill at a time. Rejects only when the signal was aborted (with its
+   * reason), or for a bug: the trouble of one slot is an entry.
+   */
+  fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[];
+  /** Slots that have not had their last entry, ascending. */
+  unserved(): readonly number[];
+  /** Slots so far whose bytes were all in memory already. */
+  readonly cacheHits: number;
+  /** Ends it early; reads under way are forgotten. Idempotent. */
+  close(): void;
+}
+
 export interface PartInfo {
   readonly number: number;
   readonly size: number;
@@ -168,7 +218,7 @@ export interface ListPage {
 }
 
 /**
- * Objects by bucket and key. All methods reject with NoSuchBucket when the bucket does not exist.
+ * Objects by bucket and key. All methods that reject do so with NoSuchBucket when the bucket does not exist.
  */
 export interface ObjectStore {
   head(bucket: BucketName, key: ObjectKey, options?: HeadOptions): Promise<ObjectInfo | undefined>;
@@ -190,6 +240,12 @@ export interface ObjectStore {
    * turn of the event loop: it sees the state that the bucket was found in. Never throws.
    */
   getNow?(bucket: BucketName, key: ObjectKey): WholeRead | undefined;
+
+  /**
+   * Many objects at a time. Every slot ends in exactly one last entry, its bytes or its error, unless the batch is closed before. Each
+   * object is seen whole, in a state that was current after the call. Never throws.
+   */
+  getBatch(refs: readonly BatchRef[], options: BatchOptions): BatchRead;
 
   /** Rejects with PreconditionFailed, StorageFull, NoSuchKey (source of a copy, or `ifMatch` on an absent object), EntityTooLarge. */
   put(

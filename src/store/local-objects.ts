@@ -4,6 +4,9 @@ import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
 import type {
+  BatchOptions,
+  BatchRead,
+  BatchRef,
   CopySource,
   GetOptions,
   HeadOptions,
@@ -23,6 +26,7 @@ import { type Entry, EntryInfo, Entry as EntryView, encodeEntry, parseEtag } fro
 import { objectIndexKey } from '../format/index-key.ts';
 import { encodeManifest, type Location, type ManifestPart } from '../format/manifest.ts';
 import { RECORD_KIND, recordHead } from '../format/record.ts';
+import { BatchOverGet } from './batch-over-get.ts';
 import { asExtents, crcOf, type ExtentOwner, type TakenBody, takeBody, withBodyMemory } from './body-writer.ts';
 import { copiedChunks, findSource } from './copy-source.ts';
 import { dataLossOf } from './data-loss.ts';
@@ -134,6 +138,10 @@ export class LocalObjects implements ObjectStore {
       'ConditionalRequestConflict',
       'The object was replaced while it was read, and its old bytes were compacted away.',
     );
+  }
+
+  getBatch(refs: readonly BatchRef[], options: BatchOptions): BatchRead {
+    return new BatchOverGet(this, refs, options);
   }
 
   async put(

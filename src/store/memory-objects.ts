@@ -4,6 +4,9 @@ import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
 import type {
+  BatchOptions,
+  BatchRead,
+  BatchRef,
   GetOptions,
   HeadOptions,
   ListEntry,
@@ -17,6 +20,7 @@ import type {
   WholeRead,
   WriteConditions,
 } from '../base/object-store.ts';
+import { BatchOverGet } from './batch-over-get.ts';
 import { checksumContent, contentBody, sliceContent } from './memory-content.ts';
 import {
   findBucket,
@@ -64,6 +68,10 @@ export class MemoryObjectStore implements ObjectStore {
     if (object === undefined) return undefined;
     const body = contentBody(object.content, undefined);
     return Buffer.isBuffer(body) ? { info: object.info, body } : undefined;
+  }
+
+  getBatch(refs: readonly BatchRef[], options: BatchOptions): BatchRead {
+    return new BatchOverGet(this, refs, options);
   }
 
   async put(

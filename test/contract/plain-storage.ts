@@ -2,7 +2,15 @@
  * A storage whose infos are plain objects, so that tests can compare them whole: an implementation may answer with objects that
  * decode their fields when asked.
  */
-import type { ListPage, ObjectInfo, ObjectStore, PutSource, Storage } from '../../src/base/object-store.ts';
+import type {
+  BatchOptions,
+  BatchRead,
+  ListPage,
+  ObjectInfo,
+  ObjectStore,
+  PutSource,
+  Storage,
+} from '../../src/base/object-store.ts';
 
 function plain<T extends ObjectInfo | undefined>(info: T): T {
   if (info === undefined) return info;
@@ -23,6 +31,25 @@ function plainPage(page: ListPage): ListPage {
   };
 }
 
+function plainOptions(options: BatchOptions): BatchOptions {
+  const { admit } = options;
+  return admit === undefined ? options : { ...options, admit: (slot, info) => admit(slot, plain(info)) };
+}
+
+function plainBatch(batch: BatchRead): BatchRead {
+  return {
+    fill: async (into, entriesMax, signal) =>
+      (await batch.fill(into, entriesMax, signal)).map((entry) =>
+        entry.info === undefined ? entry : { ...entry, info: plain(entry.info) },
+      ),
+    unserved: () => batch.unserved(),
+    get cacheHits() {
+      return batch.cacheHits;
+    },
+    close: () => batch.close(),
+  };
+}
+
 export function plainStorage({ objects, uploads, buckets }: Storage): Storage {
   const getNow: ObjectStore['getNow'] = (bucket, key) => {
     const read = objects.getNow?.(bucket, key);
@@ -37,6 +64,7 @@ export function plainStorage({ objects, uploads, buckets }: Storage): Storage {
         return read === undefined ? undefined : { ...read, info: plain(read.info) };
       },
       ...(objects.getNow !== undefined && { getNow }),
+      getBatch: (refs, options) => plainBatch(objects.getBatch(refs, plainOptions(options))),
       put: async (bucket, key, source, conditions, signal) =>
         plain(await objects.put(bucket, key, plainSource(source), conditions, signal)),
       remove: (bucket, key, conditions) => objects.remove(bucket, key, conditions),
