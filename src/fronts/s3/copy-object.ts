@@ -198,9 +198,9 @@ export async function uploadPartCopy(x: Exchange): Promise<Answer> {
   return xml(writeCopyPart({ etag: part.etag, modifiedMs: part.modifiedMs, checksum: part.checksum }));
 }
 
-/** 32 hex digits, as the ETag of the finished object is made of them. */
+/** 32 hex digits, as the ETag of the finished object is made of them: that of the source has more when it came in parts or over gRPC. */
 function partEtag(info: ObjectInfo, range: RangeSpec | undefined): string {
-  if (range === undefined && info.partCount === 0) return info.etag;
+  if (range === undefined && info.etag.length === 32) return info.etag;
   return createHash('md5')
     .update(`${info.etag} ${JSON.stringify(range ?? 'whole')}`)
     .digest('hex');
