@@ -58,6 +58,21 @@ export const LIMITS = {
   cacheEntryBytesMax: 4 * MiB,
   openVolumesMax: 512,
 
+  // --- batches ---
+  batchRefsMax: 100_000,
+  /** Single records up to this are read into the sender's buffer; larger ones extent by extent. */
+  batchWholeBytesMax: 1 * MiB,
+  /**
+   * Reading over a gap of 16 KiB costs less than another read, on flash and in the page cache. A run holds the event loop for its copy:
+   * 256 KiB take 0.1 ms.
+   */
+  batchGapBytesMax: 16 * KiB,
+  batchRunBytesMax: 256 * KiB,
+  batchRunItemsMax: 256,
+  /** Reads of one batch on the thread pool at once, and their bytes: enough to fill the queue of a flash disk. */
+  batchReadsMax: 64,
+  batchReadBytesMax: 8 * MiB,
+
   // --- index ---
   /** Virtual address space, not memory: 1 TiB holds six billion keys at 165 bytes. */
   indexMapBytes: 1 * TiB,
@@ -164,6 +179,63 @@ export const LIMITS = {
   bucketTagsMax: 50,
   /** Settings of one bucket as JSON: CORS rules of 64 KiB and tags, every character escaped. */
   bucketSettingsBytesMax: 512 * KiB,
+
+  // --- client ---
+  /** Attempts in vain, one after the other: with the pauses between them about 15 s, longer than a gateway needs to start again. */
+  clientAttemptsMax: 10,
+  clientPauseMsMin: 50,
+  clientPauseMsMax: 5000,
+  /** One frame of up to 4 MiB, what describes it, and room. */
+  clientMessageBytesMax: 8 * MiB,
+  /** HTTP/2 window: several frames on their way, so that a round trip does not stop the stream. Bounds what waits for a slow reader. */
+  clientWindowBytes: 4 * MiB,
+  clientChannelsMax: 64,
+  /** Slots of one GetBatch, and characters of their keys: a request stays well below 4 MiB. */
+  clientBatchSlotsMax: 100_000,
+  clientBatchKeyCharsMax: 1 * MiB,
+  /** One object that is put together in memory; larger ones are streamed with `get`. */
+  clientObjectBytesMax: 1 * GiB,
+  /** Strict order: results that wait for an earlier slot that must be asked for again. */
+  clientHeldBytesMax: 64 * MiB,
+  /** Objects up to this go into frames of PutBatch, and this is the payload of one frame. */
+  clientPutFrameBytes: 1 * MiB,
+  clientPutFrameEntriesMax: 1024,
+  /** Bytes and objects that were taken from the caller and have no result yet. */
+  clientPutBytesMax: 64 * MiB,
+  clientPutItemsMax: 4096,
+  /** A stream of puts is ended and a new one begun after so many objects, so that a gateway can be replaced in the meantime. */
+  clientPutStreamItems: 16_384,
+  /** Nothing was acknowledged for so long: the stream is given up and its objects are sent again. */
+  clientPutStallMs: 60_000,
+  clientDeadlineMs: 60_000,
+
+  // --- gRPC objects and ingest ---
+  /** Calls of Objects under way in one worker, as many as requests over S3. */
+  objectCallsMax: 1024,
+  /** Put and PutBatch among them: each may hold a message of the size below while it waits. */
+  putCallsMax: 256,
+  /** One message of Put or PutBatch: an object or a frame of 4 MiB, and what describes it. */
+  putMessageBytesMax: 4 * MiB + 256 * KiB,
+  /** Bytes of one GetChunk, below every client's default of 4 MiB. */
+  getChunkBytes: 1 * MiB,
+  /** A message of 1,000 keys of 1,024 bytes, with its bucket. */
+  deleteMessageBytesMax: 1 * MiB + 64 * KiB,
+  /** Requests that name one object, or a page: names, conditions and a token. */
+  objectMessageBytesMax: 16 * KiB,
+  /** Removals of one Delete at once: they share the flushes of a group. */
+  deleteLanes: 128,
+  /** A ListPage ends early when it has this many bytes: 1,000 objects with metadata and long keys would be 4 MB. */
+  listMessageBytes: 1 * MiB,
+  /** Entries of one PutFrame. */
+  putFrameEntriesMax: 4096,
+  /** Objects of one PutBatch whose results have not been sent: a client that does not read results is not read either. */
+  putBatchItemsMax: 4096,
+  /** Frames of one PutBatch that the store has not taken: one group is flushed while the next gathers. */
+  putBatchBytesMax: 32 * MiB,
+  /** The same for all calls of one worker. */
+  putBatchesBytesMax: 128 * MiB,
+  /** Results of one write to the wire: a few tens of KiB. */
+  putResultsMax: 256,
 } as const;
 
 assert(LIMITS.extentBytes <= LIMITS.groupBytesMax, 'a group must hold at least one extent');
@@ -177,3 +249,5 @@ assert(LIMITS.partsMax * LIMITS.partBytesMax >= LIMITS.objectBytesMax, 'the larg
 assert(LIMITS.drainIdleMs < LIMITS.drainMs, 'idle connections are given up before running responses');
 assert(LIMITS.drainMs < LIMITS.shutdownMs, 'a drained worker must have time left to close its store');
 assert(LIMITS.grpcPingTimeoutMs < LIMITS.grpcPingIntervalMs, 'one ping at a time');
+assert(LIMITS.putMessageBytesMax <= LIMITS.putBatchBytesMax, 'the largest frame must fit into the window of its call');
+assert(LIMITS.putBatchBytesMax <= LIMITS.putBatchesBytesMax, 'one call must fit into the bound of its worker');

@@ -65,6 +65,26 @@ export class CachedReader implements RecordReader {
     return hit;
   }
 
+  cached(location: Location): Buffer | undefined {
+    return this.#hit(locationId(location));
+  }
+
+  /** Read once in an epoch, in random order, what is kept is as good as what would go for it: so nothing goes, until it is idle. */
+  offer(location: Location, bytes: Buffer): void {
+    this.stats.misses++;
+    if (this.stats.bytes + bytes.length + ENTRY_OVERHEAD > this.#bytesMax) return;
+    const id = locationId(location);
+    if (!this.#entries.has(id)) this.#keep(id, Buffer.from(bytes));
+  }
+
+  readAcrossNow(volume: number, position: number, buffers: readonly Buffer[]): number | undefined {
+    return this.#source.readAcrossNow(volume, position, buffers);
+  }
+
+  readAcross(volume: number, position: number, buffers: readonly Buffer[]): Promise<number> {
+    return this.#source.readAcross(volume, position, buffers);
+  }
+
   drop(volume: number): void {
     this.#source.drop(volume);
   }

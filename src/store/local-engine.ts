@@ -26,6 +26,13 @@ export interface LocalEngine {
   readonly random: RandomSource;
   readonly log: StoreLog;
   readonly buckets: BucketTable;
+  readonly warmth: IndexWarmth;
+}
+
+/** Whether the index answers from memory, as the batches of this worker found. */
+export class IndexWarmth {
+  /** Windows of look-ups that are prefetched before the next attempt without. */
+  coldWindows = 0;
 }
 
 /** Buckets by name, read again whenever a bucket changed anywhere. HOT PATH: one index look-up of a number on every call. */

@@ -26,12 +26,12 @@ import { type Entry, EntryInfo, Entry as EntryView, encodeEntry, parseEtag } fro
 import { objectIndexKey } from '../format/index-key.ts';
 import { encodeManifest, type Location, type ManifestPart } from '../format/manifest.ts';
 import { RECORD_KIND, recordHead } from '../format/record.ts';
-import { BatchOverGet } from './batch-over-get.ts';
 import { asExtents, crcOf, type ExtentOwner, type TakenBody, takeBody, withBodyMemory } from './body-writer.ts';
 import { copiedChunks, findSource } from './copy-source.ts';
 import { dataLossOf } from './data-loss.ts';
 import { extentBody, partRange } from './extent-body.ts';
 import type { BucketState } from './index-database.ts';
+import { LocalBatch } from './local-batch.ts';
 import { findEntry, type LocalEngine, manifestOf } from './local-engine.ts';
 import { listPage } from './local-list.ts';
 import { partInfo } from './part-info.ts';
@@ -141,7 +141,7 @@ export class LocalObjects implements ObjectStore {
   }
 
   getBatch(refs: readonly BatchRef[], options: BatchOptions): BatchRead {
-    return new BatchOverGet(this, refs, options);
+    return new LocalBatch(this.#engine, this, refs, options);
   }
 
   async put(

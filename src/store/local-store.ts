@@ -11,7 +11,7 @@ import { CommitPipe } from './commit-pipe.ts';
 import type { IndexCommitter, StoreLog } from './committer.ts';
 import { IndexDatabase } from './index-database.ts';
 import { LocalBuckets } from './local-buckets.ts';
-import { BucketTable, type LocalEngine } from './local-engine.ts';
+import { BucketTable, IndexWarmth, type LocalEngine } from './local-engine.ts';
 import { LocalObjects } from './local-objects.ts';
 import { LocalUploads } from './local-uploads.ts';
 import type { RecordReader } from './record-reader.ts';
@@ -74,6 +74,7 @@ export function openLocalStore(options: LocalStoreOptions): LocalStore {
     random,
     log,
     buckets: new BucketTable(index),
+    warmth: new IndexWarmth(),
   };
   return {
     objects: new LocalObjects(engine),

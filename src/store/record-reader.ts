@@ -11,6 +11,19 @@ export interface RecordReader {
   read(location: Location): Buffer | Promise<Buffer>;
   /** The same where `read` would be synchronous, else `undefined`, and then nothing has begun. Throws as `read` does. */
   tryRead(location: Location): Buffer | undefined;
+  /** The whole payload where it is in memory already. It counts as a hit; a miss is not counted. */
+  cached(location: Location): Buffer | undefined;
+  /** Offers bytes that were read past the cache and checked; they are copied when they are kept. */
+  offer(location: Location, bytes: Buffer): void;
+  /**
+   * Fills `buffers` one after the other with bytes of a volume from `position`, unchecked; answers how many bytes there were. `undefined`
+   * when the disk is slow at the moment, and then nothing was read: use `readAcross`.
+   *
+   * @throws VolumeGone, GatewayError DataLoss
+   */
+  readAcrossNow(volume: number, position: number, buffers: readonly Buffer[]): number | undefined;
+  /** The same on the thread pool. */
+  readAcross(volume: number, position: number, buffers: readonly Buffer[]): Promise<number>;
   /** Forgets open files of a volume that is no more. */
   drop(volume: number): void;
   close(): void;

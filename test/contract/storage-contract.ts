@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { parseBucketName } from '../../src/base/names.ts';
 import type { Storage } from '../../src/base/object-store.ts';
+import { batchContract } from './batch-contract.ts';
 import { bucketContract } from './bucket-contract.ts';
 import { copyContract } from './copy-contract.ts';
 import { listContract } from './list-contract.ts';
@@ -48,6 +49,7 @@ export function storageContract(name: string, open: () => Promise<OpenStorage>):
       await opened?.close();
     });
     describe('reads', () => readContract(scene));
+    describe('batches', () => batchContract(scene));
     describe('writes', () => writeContract(scene));
     describe('copies', () => copyContract(scene));
     describe('lists', () => listContract(scene));

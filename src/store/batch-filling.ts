@@ -1,0 +1,49 @@
+// HOT PATH (bench/batch.ts)
+/** One fill of a batch: the entries so far, and what is left of the buffer. */
+import type { BatchEntry, ObjectInfo } from '../base/object-store.ts';
+import type { Run } from './read-plan.ts';
+
+export class Filling {
+  readonly entries: BatchEntry[] = [];
+  readonly #into: Buffer;
+  readonly #entriesMax: number;
+  #used = 0;
+
+  constructor(into: Buffer, entriesMax: number) {
+    this.#into = into;
+    this.#entriesMax = entriesMax;
+  }
+
+  get room(): Buffer {
+    return this.#used === 0 ? this.#into : this.#into.subarray(this.#used);
+  }
+
+  get entriesLeft(): number {
+    return this.#entriesMax - this.entries.length;
+  }
+
+  get isFull(): boolean {
+    return this.#used === this.#into.length || this.entries.length === this.#entriesMax;
+  }
+
+  /** How many items of a run fit, from its first. */
+  fitting<T>(run: Run<T>): number {
+    let left = this.#into.length - this.#used;
+    const max = Math.min(run.items.length, this.entriesLeft);
+    for (let i = 0; i < max; i++) {
+      left -= (run.items[i] as Run<T>['items'][number]).location.length;
+      if (left < 0) return i;
+    }
+    return max;
+  }
+
+  /** Bytes that were put at the beginning of `room`. */
+  add(slot: number, info: ObjectInfo, length: number, offset: number, isLast: boolean, crc: number): void {
+    this.addEntry({ slot, length, offset, isLast, crc32: crc, info });
+  }
+
+  addEntry(entry: BatchEntry): void {
+    this.entries.push(entry);
+    this.#used += entry.length;
+  }
+}

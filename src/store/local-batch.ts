@@ -1,0 +1,360 @@
+// HOT PATH (bench/batch.ts)
+/**
+ * A batch of the local store: look-ups by window, a read plan for each, and bytes read straight into the buffer of who sends them.
+ * Whole small objects, which are nearly all, take that way; ranges, and objects of more than one record or one buffer, are read by `get`.
+ *
+ * The hardest decision: reads that the page cache answers are done synchronously, where each costs a third, and one that is slow
+ * sends everything that is planned to the thread pool at once, bounded in bytes. `VolumeReader` decides which it is at the moment.
+ */
+import { crc32 } from '@node-rs/crc32';
+import { asGatewayError, type GatewayError } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
+import type { BatchEntry, BatchOptions, BatchRead, BatchRef, ObjectStore } from '../base/object-store.ts';
+import type { EntryInfo } from '../format/index-entry.ts';
+import { Filling } from './batch-filling.ts';
+import { BatchFlights, type Landed } from './batch-flights.ts';
+import { BatchLookup, type Looked, resourceOf } from './batch-lookup.ts';
+import { BatchOverGet } from './batch-over-get.ts';
+import { dataLossOf } from './data-loss.ts';
+import type { LocalEngine } from './local-engine.ts';
+import { planInOrder, planSorted, type Run, type Wanted } from './read-plan.ts';
+import { VolumeGone } from './record-reader.ts';
+import { checkedIn, readBuffers, runStart } from './run-read.ts';
+
+/** How often a slot is looked up again when compaction came between. */
+const ATTEMPTS = 5;
+
+/** Who wants a payload. */
+export interface Whole {
+  readonly slot: number;
+  readonly info: EntryInfo;
+}
+
+/** A payload in memory, handed out up to `at`. */
+interface Partial {
+  readonly landed: Landed;
+  at: number;
+}
+
+interface Other {
+  readonly slot: number;
+  readonly batch: BatchRead;
+}
+
+type Step =
+  | { readonly kind: 'failed'; readonly slot: number; readonly error: GatewayError }
+  | {
+      readonly kind: 'bytes';
+      readonly slot: number;
+      readonly info: EntryInfo;
+      readonly bytes: Buffer;
+      readonly crc: number;
+    }
+  | { readonly kind: 'run'; readonly run: Run<Whole> }
+  /** By `get`: a range, or an object that is not one record of this size. */
+  | { readonly kind: 'other'; readonly slot: number };
+
+const PLAN = {
+  gapBytesMax: LIMITS.batchGapBytesMax,
+  runBytesMax: LIMITS.batchRunBytesMax,
+  runItemsMax: LIMITS.batchRunItemsMax,
+};
+const NOTHING = Buffer.alloc(0);
+/** What lies between payloads of a run is read into it. */
+const DROPPED = Buffer.allocUnsafeSlow(LIMITS.batchGapBytesMax);
+
+export class LocalBatch implements BatchRead {
+  readonly #engine: LocalEngine;
+  readonly #objects: Pick<ObjectStore, 'head' | 'get'>;
+  readonly #refs: readonly BatchRef[];
+  readonly #options: BatchOptions;
+  readonly #isStrict: boolean;
+  readonly #lookup: BatchLookup;
+  readonly #flights: BatchFlights;
+  readonly #served: Uint8Array;
+  #servedCount = 0;
+  #steps: Step[] = [];
+  #stepAt = 0;
+  /** A look-up that waits for pages of the index. */
+  #looking: Promise<void> | undefined;
+  /** The slot that is read by `get`. */
+  #other: Other | undefined;
+  #partial: Partial | undefined;
+  readonly #attempts = new Map<number, number>();
+  #isClosed = false;
+  cacheHits = 0;
+
+  constructor(
+    engine: LocalEngine,
+    objects: Pick<ObjectStore, 'head' | 'get'>,
+    refs: readonly BatchRef[],
+    options: BatchOptions,
+  ) {
+    this.#engine = engine;
+    this.#objects = objects;
+    this.#refs = refs;
+    this.#options = options;
+    this.#isStrict = options.order === 'strict';
+    this.#lookup = new BatchLookup(engine, refs, options.admit);
+    this.#flights = new BatchFlights(engine.reader, this.#isStrict);
+    this.#served = new Uint8Array(refs.length);
+  }
+
+  fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[] {
+    const filling = new Filling(into, entriesMax);
+    this.#advance(filling);
+    if (filling.entries.length > 0 || this.#isDone) return filling.entries;
+    return this.#fillSlowly(filling, signal);
+  }
+
+  unserved(): readonly number[] {
+    const slots: number[] = [];
+    for (let slot = 0; slot < this.#served.length; slot++) if (this.#served[slot] === 0) slots.push(slot);
+    return slots;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#other?.batch.close();
+    this.#flights.forget();
+  }
+
+  get #isDone(): boolean {
+    return this.#isClosed || this.#servedCount === this.#refs.length;
+  }
+
+  async #fillSlowly(filling: Filling, signal: AbortSignal | undefined): Promise<readonly BatchEntry[]> {
+    while (filling.entries.length === 0 && !this.#isDone) {
+      signal?.throwIfAborted();
+      if (this.#other !== undefined && !this.#mayLand) await this.#fillByGet(filling, signal);
+      else await this.#untilSomethingCame(signal);
+      this.#advance(filling);
+    }
+    return filling.entries;
+  }
+
+  async #untilSomethingCame(signal: AbortSignal | undefined): Promise<void> {
+    const coming = this.#looking ?? this.#flights.next();
+    if (signal === undefined) return await coming;
+    let stop: () => void = () => {};
+    const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
+      signal.addEventListener('abort', stop, { once: true });
+    });
+    await Promise.race([coming, stopped]);
+    signal.removeEventListener('abort', stop);
+  }
+
+  /** In strict order what landed comes after the slot that is read by `get`. */
+  get #mayLand(): boolean {
+    return this.#flights.hasLanded && !(this.#isStrict && this.#other !== undefined);
+  }
+
+  /** Everything that can be had without waiting, until the buffer is full. */
+  #advance(filling: Filling): void {
+    while (!filling.isFull && !this.#isDone) {
+      if (this.#partial !== undefined) this.#handOut(filling);
+      else if (this.#mayLand) this.#land(this.#flights.take());
+      else if (!this.#step(filling)) return;
+    }
+  }
+
+  /** Begins the next step. False: nothing can be done now, or it does not fit into what is left of the buffer. */
+  #step(filling: Filling): boolean {
+    const step = this.#steps[this.#stepAt];
+    if (step === undefined) return this.#planNext();
+    const mustWait = this.#isStrict && (this.#flights.isBusy || this.#other !== undefined);
+    if (step.kind === 'run') return this.#run(step.run, filling, mustWait);
+    if (mustWait || (step.kind === 'other' && this.#other !== undefined)) return false;
+    this.#stepAt++;
+    if (step.kind === 'failed') this.#fail(step.slot, step.error, filling);
+    else if (step.kind === 'bytes') this.#partial = { landed: { ...step, error: undefined }, at: 0 };
+    else {
+      const batch = new BatchOverGet(this.#objects, [this.#refs[step.slot] as BatchRef], {
+        ...this.#options,
+        ...(this.#options.admit !== undefined && {
+          admit: (_, info) => this.#options.admit?.(step.slot, info) ?? true,
+        }),
+      });
+      this.#other = { slot: step.slot, batch };
+      return filling.entries.length === 0; // who waits for it has nothing else
+    }
+    return true;
+  }
+
+  // --- planning ---
+
+  #planNext(): boolean {
+    if (this.#looking !== undefined || this.#lookup.isDone) return false;
+    const looked = this.#lookup.next();
+    if (!(looked instanceof Promise)) {
+      this.#plan(looked);
+      return true;
+    }
+    this.#looking = looked.then((found) => {
+      this.#looking = undefined;
+      this.#plan(found);
+    });
+    return false;
+  }
+
+  #plan(looked: readonly Looked[]): void {
+    const isStrict = this.#isStrict;
+    const steps: Step[] = [];
+    const others: Step[] = [];
+    let wanted: Wanted<Whole>[] = [];
+    const planRuns = (): void => {
+      const runs = isStrict ? planInOrder(wanted, PLAN) : planSorted(wanted, PLAN);
+      for (const run of runs) steps.push({ kind: 'run', run });
+      wanted = [];
+    };
+    for (const each of looked) {
+      const step = this.#stepOf(each);
+      if (!('kind' in step)) {
+        wanted.push(step);
+        continue;
+      }
+      if (isStrict) planRuns();
+      (step.kind === 'other' && !isStrict ? others : steps).push(step);
+    }
+    planRuns();
+    this.#steps = [...steps, ...others];
+    this.#stepAt = 0;
+  }
+
+  #stepOf({ slot, info, error }: Looked): Step | Wanted<Whole> {
+    if (info === undefined) return { kind: 'failed', slot, error: error as GatewayError };
+    const location = info.entry.payload;
+    if ((this.#refs[slot] as BatchRef).range !== undefined) return { kind: 'other', slot };
+    if (location === undefined) {
+      return info.size === 0 ? { kind: 'bytes', slot, info, bytes: NOTHING, crc: 0 } : { kind: 'other', slot };
+    }
+    const bytes = this.#engine.reader.cached(location);
+    if (bytes !== undefined) {
+      this.cacheHits++;
+      return { kind: 'bytes', slot, info, bytes, crc: location.crc };
+    }
+    return location.length > LIMITS.batchWholeBytesMax ? { kind: 'other', slot } : { location, who: { slot, info } };
+  }
+
+  // --- runs ---
+
+  #run(run: Run<Whole>, filling: Filling, mustWait: boolean): boolean {
+    if (mustWait) return this.#takeOff(run);
+    const fitting = filling.fitting(run);
+    if (fitting === 0) {
+      if (filling.entries.length > 0) return false;
+      return this.#takeOff(run); // larger than the whole buffer: read apart, handed out in slices
+    }
+    const done = this.#readNow(fitting === run.items.length ? run : firstOf(run, fitting), filling);
+    if (done === undefined) return this.#takeOff(run);
+    if (done === run.items.length) this.#stepAt++;
+    else this.#steps[this.#stepAt] = { kind: 'run', run: { ...run, items: run.items.slice(done) } };
+    return true;
+  }
+
+  #takeOff(run: Run<Whole>): boolean {
+    if (!this.#flights.begin(run)) return false;
+    this.#stepAt++;
+    return true;
+  }
+
+  /** How many items are done with; `undefined` when the disk is slow at the moment. Ends at a damaged one, whose bytes nobody gets. */
+  #readNow(run: Run<Whole>, filling: Filling): number | undefined {
+    const { reader } = this.#engine;
+    const { room } = filling;
+    let have: number | undefined;
+    try {
+      have = reader.readAcrossNow(run.volume, runStart(run), readBuffers(run, room, DROPPED));
+    } catch (error) {
+      for (const { who } of run.items) this.#failRead(who.slot, error, filling);
+      return run.items.length;
+    }
+    if (have === undefined) return undefined;
+    let at = 0;
+    for (let i = 0; i < run.items.length; i++) {
+      const { location, who } = run.items[i] as Wanted<Whole>;
+      const bytes = room.subarray(at, at + location.length);
+      at += location.length;
+      try {
+        checkedIn(run, location, bytes, have);
+      } catch (error) {
+        this.#failRead(who.slot, error, filling);
+        return i + 1;
+      }
+      reader.offer(location, bytes);
+      filling.add(who.slot, who.info, location.length, 0, true, location.crc);
+      this.#serve(who.slot);
+    }
+    return run.items.length;
+  }
+
+  #land({ slot, info, bytes, crc, error }: Landed): void {
+    if (error === undefined) this.#partial = { landed: { slot, info, bytes, crc, error }, at: 0 };
+    else if (!this.#lookAgain(slot, error)) {
+      const failure = asGatewayError(dataLossOf(error, resourceOf(this.#refs, slot)));
+      this.#partial = { landed: { slot, info, bytes: NOTHING, crc: 0, error: failure }, at: 0 };
+    }
+  }
+
+  // --- handing out ---
+
+  #handOut(filling: Filling): void {
+    const partial = this.#partial as Partial;
+    const { slot, info, bytes, crc, error } = partial.landed;
+    if (error !== undefined) {
+      this.#partial = undefined;
+      this.#fail(slot, error as GatewayError, filling);
+      return;
+    }
+    const from = partial.at;
+    const length = bytes.copy(filling.room, 0, from);
+    partial.at += length;
+    const isLast = partial.at === bytes.length;
+    const isWhole = from === 0 && isLast; // its CRC is known
+    filling.add(slot, info, length, from, isLast, isWhole ? crc : crc32(filling.room.subarray(0, length)));
+    if (!isLast) return;
+    this.#partial = undefined;
+    this.#serve(slot);
+  }
+
+  async #fillByGet(filling: Filling, signal: AbortSignal | undefined): Promise<void> {
+    const { slot, batch } = this.#other as Other;
+    const entries = await batch.fill(filling.room, filling.entriesLeft, signal);
+    for (const entry of entries) {
+      filling.addEntry({ ...entry, slot });
+      if (!entry.isLast) continue;
+      this.#other = undefined;
+      this.#serve(slot);
+    }
+  }
+
+  #failRead(slot: number, error: unknown, filling: Filling): void {
+    if (this.#lookAgain(slot, error)) return;
+    this.#fail(slot, asGatewayError(dataLossOf(error, resourceOf(this.#refs, slot))), filling);
+  }
+
+  #fail(slot: number, error: GatewayError, filling: Filling): void {
+    filling.addEntry({ slot, length: 0, offset: 0, isLast: true, crc32: 0, error });
+    this.#serve(slot);
+  }
+
+  #serve(slot: number): void {
+    this.#served[slot] = 1;
+    this.#servedCount++;
+  }
+
+  /** True: compaction moved the object, and it is looked up again. */
+  #lookAgain(slot: number, error: unknown): boolean {
+    if (!(error instanceof VolumeGone)) return false;
+    const attempts = (this.#attempts.get(slot) ?? 0) + 1;
+    if (attempts >= ATTEMPTS) return false;
+    this.#attempts.set(slot, attempts);
+    this.#lookup.again(slot);
+    return true;
+  }
+}
+
+function firstOf<T>(run: Run<T>, count: number): Run<T> {
+  return { ...run, items: run.items.slice(0, count) };
+}
