@@ -73,6 +73,23 @@ export const LIMITS = {
   batchReadsMax: 64,
   batchReadBytesMax: 8 * MiB,
 
+  /** A GetBatch request: 100,000 keys of 160 bytes. */
+  batchRequestBytesMax: 16 * MiB,
+  batchFrameBytes: 1 * MiB,
+  batchFrameBytesMin: 64 * KiB,
+  batchFrameBytesMax: 4 * MiB,
+  /** Entries of one frame: tiny objects fill no megabyte, and their descriptions are memory too. */
+  batchFrameEntriesMax: 4096,
+  /** Frames of one batch that are on their way; the next is read while one is written. */
+  batchFramesInFlight: 2,
+  /** Frames of all batches of a worker. A stalled reader holds two until the transport ends it. */
+  batchSlabBytesMax: 256 * MiB,
+  /** Frames kept for the next batch. */
+  batchSlabFreeBytesMax: 32 * MiB,
+  /** A batch stops this long before its deadline, or this share of its time before, whichever is less: the end must still arrive. */
+  batchDeadlineMarginMs: 200,
+  batchDeadlineMarginShare: 0.1,
+
   // --- index ---
   /** Virtual address space, not memory: 1 TiB holds six billion keys at 165 bytes. */
   indexMapBytes: 1 * TiB,
@@ -119,6 +136,12 @@ export const LIMITS = {
   grpcPingsMax: 100,
   /** Connections of one worker. */
   grpcConnectionsMax: 4096,
+  /** Items of one repeated field of a message: a batch has that many references, and what takes two bytes on the wire takes fifty here. */
+  messageItemsMax: 100_000,
+  /** Life of a bearer token from now on, beside `clockSkewMs`: a stolen one is of use for a day at most. */
+  tokenLifeMsMax: 24 * 3600 * 1000,
+  /** Bearer tokens of one worker that were verified and are remembered, 0.5 KiB each: one for each process of a large training run. */
+  tokensVerifiedMax: 4096,
 
   // --- wire formats ---
   /** Difference between a signer's clock and ours, both ways (S3: 15 minutes). */
@@ -212,10 +235,10 @@ export const LIMITS = {
   // --- gRPC objects and ingest ---
   /** Calls of Objects under way in one worker, as many as requests over S3. */
   objectCallsMax: 1024,
-  /** Put and PutBatch among them: each may hold a message of the size below while it waits. */
+  /** Calls of Put, and calls of PutBatch: each may hold a message of the size below while it waits. */
   putCallsMax: 256,
-  /** One message of Put or PutBatch: an object or a frame of 4 MiB, and what describes it. */
-  putMessageBytesMax: 4 * MiB + 256 * KiB,
+  /** One message of Put or PutBatch with everything in it. */
+  putMessageBytesMax: 4 * MiB,
   /** Bytes of one GetChunk, below every client's default of 4 MiB. */
   getChunkBytes: 1 * MiB,
   /** A message of 1,000 keys of 1,024 bytes, with its bucket. */
