@@ -32,7 +32,7 @@ const homes = {
   pino: ['^src/[^/]+[.]ts$'],
   piscina: ['^src/codec/'],
   'prom-client': ['^src/fronts/admin/', '^src/gateway'],
-  protobufjs: ['^src/fronts/grpc/', '^src/client/'],
+  protobufjs: ['^src/format/', '^src/fronts/grpc/', '^src/client/'],
   saxes: ['^src/format/'],
   'tar-stream': ['^src/cli/'],
   undici: ['^src/cli/', '^src/client/', '^src/store/'],

@@ -1,0 +1,3 @@
+export function descriptorsModule() {
+  return 'export const FILES = [];\n';
+}
