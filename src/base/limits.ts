@@ -259,6 +259,21 @@ export const LIMITS = {
   putBatchesBytesMax: 128 * MiB,
   /** Results of one write to the wire: a few tens of KiB. */
   putResultsMax: 256,
+
+  // --- batches over HTTP ---
+  /** Body of a GetBatch: 100,000 keys of 160 bytes. */
+  batchBodyBytesMax: 16 * MiB,
+  /** Entries of one turn of the event loop, and the buffer for their bytes: 25 objects of 10 KiB. */
+  batchFillEntries: 128,
+  batchFillBytes: 256 * KiB,
+  /** The buffer for heads, padding and small bodies: what one fill of small objects becomes. */
+  batchOutBytes: 512 * KiB,
+  /** Bodies up to this are copied behind their head. */
+  batchCopyBytes: 32 * KiB,
+  /** What one reference takes while its batch is sent: its key, and its places in the lists of front and store. */
+  batchRefBytes: 512,
+  /** The same for all batches of one worker, with their buffers: 290 of 256 objects, or 4 of 100,000. */
+  batchesBytesMax: 256 * MiB,
 } as const;
 
 assert(LIMITS.extentBytes <= LIMITS.groupBytesMax, 'a group must hold at least one extent');
@@ -274,3 +289,7 @@ assert(LIMITS.drainMs < LIMITS.shutdownMs, 'a drained worker must have time left
 assert(LIMITS.grpcPingTimeoutMs < LIMITS.grpcPingIntervalMs, 'one ping at a time');
 assert(LIMITS.putMessageBytesMax <= LIMITS.putBatchBytesMax, 'the largest frame must fit into the window of its call');
 assert(LIMITS.putBatchBytesMax <= LIMITS.putBatchesBytesMax, 'one call must fit into the bound of its worker');
+assert(
+  LIMITS.batchFillBytes + LIMITS.batchOutBytes + LIMITS.batchRefsMax * LIMITS.batchRefBytes <= LIMITS.batchesBytesMax,
+  'the largest batch must fit into the bound of its worker',
+);

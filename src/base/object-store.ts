@@ -118,6 +118,8 @@ export interface BatchRef {
   readonly key: ObjectKey;
   /** Half-open; `end` absent: to the end of the object. A range that begins behind the end of the object is an InvalidRange entry. */
   readonly range?: { readonly start: number; readonly end?: number };
+  /** The slot fails with this: who asks has refused it already, and `bucket` and `key` may be anything. */
+  readonly refused?: GatewayError;
 }
 
 export interface BatchOptions {

@@ -105,9 +105,9 @@ export class BatchLookup {
 
   /** A key of its own, or `undefined` when the slot cannot have one. */
   #keyOf(slot: number): Buffer | undefined {
-    const { bucket, key } = this.#refs[slot] as BatchRef;
+    const { bucket, key, refused } = this.#refs[slot] as BatchRef;
     const state = this.#engine.buckets.known(bucket);
-    if (state === undefined) return undefined;
+    if (state === undefined || refused !== undefined) return undefined;
     try {
       return Buffer.from(this.#scratch.subarray(0, writeObjectIndexKey(this.#scratch, state.id, key)));
     } catch {
@@ -116,14 +116,15 @@ export class BatchLookup {
   }
 
   #look(slot: number): Looked {
-    const { bucket, key } = this.#refs[slot] as BatchRef;
+    const { bucket, key, refused } = this.#refs[slot] as BatchRef;
+    if (refused !== undefined) return { slot, info: undefined, error: refused };
     try {
       const state = this.#engine.buckets.known(bucket) ?? this.#engine.buckets.get(bucket);
       const length = writeObjectIndexKey(this.#scratch, state.id, key);
       const entry = this.#engine.index.look(this.#scratch.subarray(0, length), this.#arena);
-      if (entry === undefined) return refused(slot, 'NoSuchKey', this.#refs);
+      if (entry === undefined) return failed(slot, 'NoSuchKey', this.#refs);
       const info = new EntryInfo(entry);
-      if (this.#admit !== undefined && !this.#admit(slot, info)) return refused(slot, 'AccessDenied', this.#refs);
+      if (this.#admit !== undefined && !this.#admit(slot, info)) return failed(slot, 'AccessDenied', this.#refs);
       return { slot, info, error: undefined };
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
@@ -132,7 +133,7 @@ export class BatchLookup {
   }
 }
 
-function refused(slot: number, code: 'NoSuchKey' | 'AccessDenied', refs: readonly BatchRef[]): Looked {
+function failed(slot: number, code: 'NoSuchKey' | 'AccessDenied', refs: readonly BatchRef[]): Looked {
   return { slot, info: undefined, error: new GatewayError(code, undefined, { resource: resourceOf(refs, slot) }) };
 }
 

@@ -80,7 +80,8 @@ export class BatchOverGet implements BatchRead {
   }
 
   async #open(slot: number, signal: AbortSignal | undefined): Promise<Current> {
-    const { bucket, key, range } = this.#refs[slot] as BatchRef;
+    const { bucket, key, range, refused } = this.#refs[slot] as BatchRef;
+    if (refused !== undefined) throw refused;
     const resource = `/${bucket}/${key}`;
     if (this.#admit !== undefined) {
       const info = await this.#store.head(bucket, key);

@@ -30,6 +30,7 @@ export interface LocalStoreOptions {
   readonly writers?: number;
   /** Puts a cache around the reader of volumes. */
   readonly cache?: (reader: RecordReader) => RecordReader;
+  readonly warmth?: IndexWarmth;
 }
 
 export interface LocalStoreStats {
@@ -74,7 +75,7 @@ export function openLocalStore(options: LocalStoreOptions): LocalStore {
     random,
     log,
     buckets: new BucketTable(index),
-    warmth: new IndexWarmth(),
+    warmth: options.warmth ?? new IndexWarmth(),
   };
   return {
     objects: new LocalObjects(engine),

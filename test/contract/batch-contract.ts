@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
+import { GatewayError } from '../../src/base/errors.ts';
 import { LIMITS } from '../../src/base/limits.ts';
 import type { BucketName } from '../../src/base/names.ts';
 import type { BatchEntry, BatchOptions, BatchRef } from '../../src/base/object-store.ts';
@@ -83,6 +84,7 @@ async function bringsAndSays(scene: Scene): Promise<void> {
     { bucket, key: key('empty') },
     { bucket: other, key: key('a') },
     { bucket: ABSENT_BUCKET, key: key('a') },
+    { bucket, key: key('a'), refused: new GatewayError('KeyTooLongError') },
   ]);
   assert.deepEqual(slots[0]?.bytes, bytes);
   assert.deepEqual(slots[0]?.entries[0]?.info, await scene.storage.objects.head(bucket, key('a')));
@@ -93,6 +95,7 @@ async function bringsAndSays(scene: Scene): Promise<void> {
   assert.equal(slots[2]?.entries[0]?.info?.size, 0);
   assert.deepEqual(slots[3]?.bytes, Buffer.from('other'));
   assert.equal(slots[4]?.entries[0]?.error?.code, 'NoSuchBucket');
+  assert.equal(slots[5]?.entries[0]?.error?.code, 'KeyTooLongError');
 }
 
 async function strictOrder(scene: Scene): Promise<void> {

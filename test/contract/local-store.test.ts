@@ -18,3 +18,9 @@ storageContract('the local store with its keeper behind a socket', async () => {
   const { store, close } = await openOverSocket(folder.path);
   return { storage: store, close: () => close().finally(() => folder.remove()) };
 });
+
+storageContract('the local store on a slow disk', async () => {
+  const folder = temporaryFolder();
+  const { store, close } = await openEmbedded(folder.path, { slowDisk: true });
+  return { storage: store, close: () => close().finally(() => folder.remove()) };
+});

@@ -4,17 +4,64 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom } from '../../src/base/clock.ts';
 import { CachedReader } from '../../src/cache/cached-reader.ts';
+import type { Location } from '../../src/format/manifest.ts';
 import type { StoreLog } from '../../src/store/committer.ts';
 import { Keeper } from '../../src/store/keeper.ts';
 import { KeeperClient } from '../../src/store/keeper-client.ts';
 import { serveKeeper } from '../../src/store/keeper-server.ts';
+import { IndexWarmth } from '../../src/store/local-engine.ts';
 import { type LocalStore, openLocalStore } from '../../src/store/local-store.ts';
+import type { RecordReader } from '../../src/store/record-reader.ts';
 
 export const silentLog: StoreLog = { info: () => {}, warn: () => {}, error: () => {} };
 
 export function temporaryFolder(): { path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), 'penstock-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A disk that is always slow: every read takes the way of the thread pool, and they come back in another order. */
+export class SlowDisk implements RecordReader {
+  readonly #reader: RecordReader;
+  #reads = 0;
+
+  constructor(reader: RecordReader) {
+    this.#reader = reader;
+  }
+
+  async read(location: Location): Promise<Buffer> {
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#reader.read(location);
+  }
+
+  tryRead(): undefined {
+    return undefined;
+  }
+
+  cached(): undefined {
+    return undefined;
+  }
+
+  offer(): void {}
+
+  readAcrossNow(): undefined {
+    return undefined;
+  }
+
+  async readAcross(volume: number, position: number, buffers: readonly Buffer[]): Promise<number> {
+    const turns = (this.#reads++ * 7) % 5;
+    const count = await this.#reader.readAcross(volume, position, buffers);
+    for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+    return count;
+  }
+
+  drop(volume: number): void {
+    this.#reader.drop(volume);
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
 }
 
 export interface OpenStore {
@@ -26,7 +73,7 @@ export interface OpenStore {
 /** Store and keeper in this process, without a cache unless asked. */
 export async function openEmbedded(
   root: string,
-  options: { cacheBytes?: number; log?: StoreLog; session?: string } = {},
+  options: { cacheBytes?: number; slowDisk?: boolean; log?: StoreLog; session?: string } = {},
 ): Promise<OpenStore> {
   const log = options.log ?? silentLog;
   const keeper = await Keeper.open({ root, clock: systemClock, log });
@@ -38,6 +85,7 @@ export async function openEmbedded(
     random: systemRandom,
     log,
     ...(cacheBytes === undefined ? {} : { cache: (reader) => new CachedReader(reader, cacheBytes) }),
+    ...(options.slowDisk === true && { cache: (reader) => new SlowDisk(reader), warmth: alwaysCold() }),
   });
   return {
     store,
@@ -47,6 +95,12 @@ export async function openEmbedded(
       await keeper.stop();
     },
   };
+}
+
+function alwaysCold(): IndexWarmth {
+  const warmth = new IndexWarmth();
+  warmth.coldWindows = Number.POSITIVE_INFINITY;
+  return warmth;
 }
 
 /** The store speaks to its keeper over a unix socket, as a worker does. */
