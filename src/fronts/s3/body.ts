@@ -290,3 +290,9 @@ export async function readDocument(
   if (bytes.length === 0) throw new GatewayError('MissingRequestBodyError');
   return bytes;
 }
+
+/** The document is no longer held: its room is free before the answer, which may take minutes, has left. */
+export function releaseDocument(x: Exchange): void {
+  x.front.collectedBytes -= x.collectedBytes;
+  x.collectedBytes = 0;
+}

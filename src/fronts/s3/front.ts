@@ -99,6 +99,8 @@ export interface FrontState {
   inFlight: number;
   /** Bytes of bodies that are held whole until their request ends. */
   collectedBytes: number;
+  /** Bytes of the buffers and lists of batches that are being sent. */
+  batchBytes: number;
   /** From `drain` on: every answer closes its connection. */
   draining: boolean;
 }

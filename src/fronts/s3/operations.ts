@@ -5,6 +5,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
  */
 import { getBucketAcl, getObjectAcl, putBucketAcl, putObjectAcl } from './acl.ts';
+import { getBatch } from './batch.ts';
 import {
   createBucket,
   deleteBucket,
@@ -36,7 +37,7 @@ import {
 import { abortMultipartUpload, completeMultipartUpload, createMultipartUpload, uploadPart } from './uploads.ts';
 
 export interface Operation {
-  /** As in the S3 API reference. */
+  /** As in the S3 API reference, but for GetBatch, which is our own. */
   readonly name: string;
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE' | 'OPTIONS';
   readonly level: Level;
@@ -79,6 +80,7 @@ export const OPERATIONS: readonly Operation[] = [
   full('ListObjects', 'GET', 'bucket', '', listObjectsV1),
   partial('ListObjectVersions', 'GET', 'bucket', 'versions', listObjectVersions, ALWAYS_NULL),
   full('DeleteObjects', 'POST', 'bucket', 'delete', deleteObjects, 'Of the conditions only ETag.'),
+  full('GetBatch', 'POST', 'bucket', 'batch', getBatch, 'Not in S3: many objects as one TAR stream.'),
   full('ListMultipartUploads', 'GET', 'bucket', 'uploads', listMultipartUploads),
   partial('GetBucketAcl', 'GET', 'bucket', 'acl', getBucketAcl, CANNED),
   partial('PutBucketAcl', 'PUT', 'bucket', 'acl', putBucketAcl, CANNED),

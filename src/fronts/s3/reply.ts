@@ -15,12 +15,20 @@ import { pushCorsHeaders } from './cors-rules.ts';
 import type { FrontState } from './front.ts';
 import type { BusySocket, Exchange } from './request.ts';
 
+/** A body that writes itself, because it uses its buffers again and must know when each of them has left. */
+export interface BodyWriter {
+  /** After the head. Resolves when everything has left, or the client has; what it throws breaks the answer off. */
+  writeTo(x: Exchange): Promise<void>;
+  /** Called instead when nothing will be sent. */
+  discard(): void;
+}
+
 export interface Answer {
   readonly status: number;
   /** Alternating names and values, without Content-Length and without what every answer has. */
   readonly headers: string[];
   /** A buffer is sent whole; an iterable is streamed, `length` bytes of it. */
-  readonly body: Buffer | AsyncIterable<Buffer> | undefined;
+  readonly body: Buffer | AsyncIterable<Buffer> | BodyWriter | undefined;
   /** Content-Length; for HEAD that of the body that GET would have. `undefined`: no such header (204, 304). */
   readonly length: number | undefined;
 }
@@ -70,25 +78,21 @@ export function pushCommon(headers: string[], front: FrontState, requestId: stri
 /** A body that will not be sent must be told, so that its store lets go of what it holds. */
 function releaseBody(body: Answer['body']): Promise<void> | undefined {
   if (body === undefined || Buffer.isBuffer(body)) return undefined;
-  return release(body);
+  if (!('writeTo' in body)) return release(body);
+  body.discard();
+  return undefined;
 }
 
 export async function release(body: AsyncIterable<Buffer>): Promise<void> {
   await body[Symbol.asyncIterator]().return?.();
 }
 
-async function pump(x: Exchange, body: AsyncIterable<Buffer>): Promise<void> {
+async function pump(x: Exchange, body: AsyncIterable<Buffer> | BodyWriter): Promise<void> {
   const { res } = x;
   (x.req.socket as BusySocket).s3Busy = false; // from here on silence is a client that does not read
   try {
-    for await (const chunk of body) {
-      if (isGone(x)) return;
-      x.bytesOut += chunk.length;
-      res.write(chunk);
-      // `write` is false above 16 KiB even when the kernel took everything; what waits in the socket is what counts.
-      if (res.writableLength > LIMITS.responseQueueBytes) await drained(x);
-    }
-    res.end();
+    await ('writeTo' in body ? body.writeTo(x) : copyOut(x, body));
+    if (!isGone(x)) res.end();
   } catch (error) {
     x.errorCode = asGatewayError(error).code;
     x.front.log.error(
@@ -99,8 +103,19 @@ async function pump(x: Exchange, body: AsyncIterable<Buffer>): Promise<void> {
   }
 }
 
+async function copyOut(x: Exchange, body: AsyncIterable<Buffer>): Promise<void> {
+  const { res } = x;
+  for await (const chunk of body) {
+    if (isGone(x)) return;
+    x.bytesOut += chunk.length;
+    res.write(chunk);
+    // `write` is false above 16 KiB even when the kernel took everything; what waits in the socket is what counts.
+    if (res.writableLength > LIMITS.responseQueueBytes) await drained(x);
+  }
+}
+
 /** An answer that waits behind another on its connection is not told when the connection ends, so the socket is asked. */
-function isGone(x: Exchange): boolean {
+export function isGone(x: Exchange): boolean {
   return x.res.destroyed || x.req.socket.destroyed;
 }
 

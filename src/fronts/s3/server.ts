@@ -90,6 +90,7 @@ function createState(deps: S3FrontDeps, checksums: Checksums): FrontState {
     requests: 0,
     inFlight: 0,
     collectedBytes: 0,
+    batchBytes: 0,
     draining: false,
   };
 }
