@@ -5,15 +5,8 @@
  */
 import {
   checkRoom,
-  type Input,
-  type MessageType,
-  type MethodType,
-  messageType,
   NO_BYTES,
   newMap,
-  putUint32,
-  putUint64,
-  type Reader,
   readBool,
   readBytes,
   readFixed32,
@@ -26,7 +19,18 @@ import {
   readUint32,
   readUint64,
   skipField,
+} from './message-read.ts';
+import {
+  type Input,
+  type MessageType,
+  type MethodType,
+  messageType,
+  type Reader,
   type Writer,
+} from './message-type.ts';
+import {
+  putUint32,
+  putUint64,
   writeBool,
   writeBytes,
   writeFixed32,
@@ -38,7 +42,7 @@ import {
   writeString,
   writeUint32,
   writeUint64,
-} from './message-fields.ts';
+} from './message-write.ts';
 
 export interface Any {
   readonly typeUrl: string;
