@@ -57,6 +57,10 @@ export const LIMITS = {
   /** Objects above this are not worth caching whole in RAM: the page cache serves them. */
   cacheEntryBytesMax: 4 * MiB,
   openVolumesMax: 512,
+  /** Bytes that may be read ahead before any have paid: a batch of small images. At most a quarter of the cache. */
+  aheadBytesMin: 2 * MiB,
+  /** Reads ahead at once, beside those that somebody waits for. */
+  aheadReadsMax: 16,
 
   // --- batches ---
   batchRefsMax: 100_000,

@@ -249,6 +249,9 @@ export interface ObjectStore {
    */
   getBatch(refs: readonly BatchRef[], options: BatchOptions): BatchRead;
 
+  /** Advice: these will be asked for soon, in this order. A store may read them into memory. Never throws, and changes no answer. */
+  readAhead?(refs: readonly BatchRef[]): void;
+
   /** Rejects with PreconditionFailed, StorageFull, NoSuchKey (source of a copy, or `ifMatch` on an absent object), EntityTooLarge. */
   put(
     bucket: BucketName,

@@ -4,29 +4,48 @@
  */
 import { LIMITS } from '../base/limits.ts';
 import type { Location } from '../format/manifest.ts';
+import type { AheadCache } from '../store/read-ahead.ts';
 import type { RecordReader } from '../store/record-reader.ts';
+import { AheadWindow } from './ahead-window.ts';
 
 export interface CacheStats {
   hits: number;
   misses: number;
   bytes: number;
   entries: number;
+  /** Bytes that were read ahead and then asked for, and those that were thrown away unused. */
+  aheadUsedBytes: number;
+  aheadWastedBytes: number;
 }
+
+/** Read ahead and not asked for yet. */
+interface Ahead {
+  readonly length: number;
+  readonly sinceMs: number;
+}
+
+/** What nobody asked for by then was read for nothing. */
+const AHEAD_MS = 60_000;
 
 /** Bytes that an entry costs beside its payload: map slot and buffer object. */
 const ENTRY_OVERHEAD = 200;
 
-export class CachedReader implements RecordReader {
+export class CachedReader implements RecordReader, AheadCache {
   readonly #source: RecordReader;
   readonly #bytesMax: number;
   /** In order of use, oldest first. */
   readonly #entries = new Map<number, Buffer>();
   readonly #reading = new Map<number, Promise<Buffer>>();
-  readonly stats: CacheStats = { hits: 0, misses: 0, bytes: 0, entries: 0 };
+  /** In the order of their coming. */
+  readonly #ahead = new Map<number, Ahead>();
+  #aheadBytes = 0;
+  readonly #window: AheadWindow;
+  readonly stats: CacheStats = { hits: 0, misses: 0, bytes: 0, entries: 0, aheadUsedBytes: 0, aheadWastedBytes: 0 };
 
   constructor(source: RecordReader, bytesMax: number) {
     this.#source = source;
     this.#bytesMax = bytesMax;
+    this.#window = new AheadWindow(LIMITS.aheadBytesMin, bytesMax / 4);
   }
 
   read(location: Location): Buffer | Promise<Buffer> {
@@ -62,19 +81,12 @@ export class CachedReader implements RecordReader {
     this.stats.hits++;
     this.#entries.delete(id);
     this.#entries.set(id, hit);
+    if (this.#ahead.size > 0) this.#useAhead(id);
     return hit;
   }
 
   cached(location: Location): Buffer | undefined {
     return this.#hit(locationId(location));
-  }
-
-  /** Read once in an epoch, in random order, what is kept is as good as what would go for it: so nothing goes, until it is idle. */
-  offer(location: Location, bytes: Buffer): void {
-    this.stats.misses++;
-    if (this.stats.bytes + bytes.length + ENTRY_OVERHEAD > this.#bytesMax) return;
-    const id = locationId(location);
-    if (!this.#entries.has(id)) this.#keep(id, Buffer.from(bytes));
   }
 
   readAcrossNow(volume: number, position: number, buffers: readonly Buffer[]): number | undefined {
@@ -83,6 +95,61 @@ export class CachedReader implements RecordReader {
 
   readAcross(volume: number, position: number, buffers: readonly Buffer[]): Promise<number> {
     return this.#source.readAcross(volume, position, buffers);
+  }
+
+  get isSlow(): boolean {
+    return this.#source.isSlow;
+  }
+
+  readCold(location: Location): Promise<Buffer> {
+    return this.#source.readCold(location);
+  }
+
+  // --- what is read ahead ---
+
+  get aheadRoom(): number {
+    for (const [id, { sinceMs }] of this.#ahead) {
+      if (performance.now() - sinceMs < AHEAD_MS) break;
+      this.#evict(id);
+    }
+    return this.#window.bytes - this.#aheadBytes;
+  }
+
+  has(location: Location): boolean {
+    const id = locationId(location);
+    return this.#entries.has(id) || this.#reading.has(id);
+  }
+
+  addAhead(location: Location, bytes: Buffer): void {
+    const id = locationId(location);
+    if (this.#entries.has(id)) return;
+    this.#keep(id, copyOf(bytes));
+    if (!this.#entries.has(id)) return; // too large for this cache
+    this.#ahead.set(id, { length: bytes.length, sinceMs: performance.now() });
+    this.#aheadBytes += bytes.length;
+  }
+
+  #useAhead(id: number): void {
+    const ahead = this.#ahead.get(id);
+    if (ahead === undefined) return;
+    this.#ahead.delete(id);
+    this.#aheadBytes -= ahead.length;
+    this.stats.aheadUsedBytes += ahead.length;
+    this.#window.used(ahead.length);
+  }
+
+  #evict(id: number): void {
+    const kept = this.#entries.get(id);
+    if (kept !== undefined) {
+      this.#entries.delete(id);
+      this.stats.bytes -= kept.length + ENTRY_OVERHEAD;
+    }
+    const ahead = this.#ahead.get(id);
+    if (ahead === undefined) return;
+    this.#ahead.delete(id);
+    this.#aheadBytes -= ahead.length;
+    this.stats.aheadWastedBytes += ahead.length;
+    this.#window.wasted(ahead.length);
   }
 
   drop(volume: number): void {
@@ -98,14 +165,20 @@ export class CachedReader implements RecordReader {
     if (bytes.length > LIMITS.cacheEntryBytesMax || bytes.length > this.#bytesMax / 4) return bytes;
     this.#entries.set(id, bytes);
     this.stats.bytes += bytes.length + ENTRY_OVERHEAD;
-    for (const [oldest, evicted] of this.#entries) {
+    for (const oldest of this.#entries.keys()) {
       if (this.stats.bytes <= this.#bytesMax) break;
-      this.#entries.delete(oldest);
-      this.stats.bytes -= evicted.length + ENTRY_OVERHEAD;
+      this.#evict(oldest);
     }
     this.stats.entries = this.#entries.size;
     return bytes;
   }
+}
+
+/** Not from the pool of small buffers, of which one entry would keep 8 KiB. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 /** A safe integer: volumes are below 2^20 here (4 PiB of volumes on one machine), offsets below 2^33. */

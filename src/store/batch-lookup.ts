@@ -19,8 +19,6 @@ const WINDOW = 512;
 const GROUP = 8;
 /** A group in memory takes 15 µs; one page from flash 100. */
 const SLOW_GROUP_MS = 0.2;
-/** Windows that are prefetched after a slow group, before the next attempt without. */
-const COLD_WINDOWS = 16;
 
 export interface Looked {
   readonly slot: number;
@@ -64,8 +62,11 @@ export class BatchLookup {
       return this.#afterPrefetch(slots, []);
     }
     const looked = this.#lookWhileWarm(slots);
-    if (looked.length === slots.length) return looked;
-    warmth.coldWindows = COLD_WINDOWS;
+    if (looked.length === slots.length) {
+      warmth.wasFast();
+      return looked;
+    }
+    warmth.wasSlow();
     return this.#afterPrefetch(slots.slice(looked.length), looked);
   }
 

@@ -15,6 +15,7 @@ import { Filling } from './batch-filling.ts';
 import { BatchFlights, type Landed } from './batch-flights.ts';
 import { BatchLookup, type Looked, resourceOf } from './batch-lookup.ts';
 import { BatchOverGet } from './batch-over-get.ts';
+import { BatchTrace } from './batch-trace.ts';
 import { dataLossOf } from './data-loss.ts';
 import type { LocalEngine } from './local-engine.ts';
 import { planInOrder, planSorted, type Run, type Wanted } from './read-plan.ts';
@@ -82,6 +83,7 @@ export class LocalBatch implements BatchRead {
   #partial: Partial | undefined;
   readonly #attempts = new Map<number, number>();
   #isClosed = false;
+  readonly #trace: BatchTrace | undefined;
   cacheHits = 0;
 
   constructor(
@@ -98,6 +100,7 @@ export class LocalBatch implements BatchRead {
     this.#lookup = new BatchLookup(engine, refs, options.admit);
     this.#flights = new BatchFlights(engine.reader, this.#isStrict);
     this.#served = new Uint8Array(refs.length);
+    this.#trace = engine.reader.isSlow && engine.ahead !== undefined ? new BatchTrace() : undefined;
   }
 
   fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[] {
@@ -114,6 +117,7 @@ export class LocalBatch implements BatchRead {
   }
 
   close(): void {
+    if (!this.#isClosed && this.#trace !== undefined) this.#engine.ahead?.ended(this.#trace);
     this.#isClosed = true;
     this.#other?.batch.close();
     this.#flights.forget();
@@ -209,6 +213,7 @@ export class LocalBatch implements BatchRead {
       wanted = [];
     };
     for (const each of looked) {
+      if (this.#trace !== undefined) this.#trace.saw(this.#refs[each.slot] as BatchRef, each.info?.entry.payload);
       const step = this.#stepOf(each);
       if (!('kind' in step)) {
         wanted.push(step);
@@ -282,7 +287,6 @@ export class LocalBatch implements BatchRead {
         this.#failRead(who.slot, error, filling);
         return i + 1;
       }
-      reader.offer(location, bytes);
       filling.add(who.slot, who.info, location.length, 0, true, location.crc);
       this.#serve(who.slot);
     }

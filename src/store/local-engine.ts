@@ -4,9 +4,11 @@ import type { ByteGate } from '../base/byte-gate.ts';
 import type { Clock, RandomSource } from '../base/clock.ts';
 import { GatewayError } from '../base/errors.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
+import type { BatchRef } from '../base/object-store.ts';
 import { Entry } from '../format/index-entry.ts';
 import { objectIndexKey } from '../format/index-key.ts';
 import { decodeManifest, type Manifest } from '../format/manifest.ts';
+import type { BatchTrace } from './batch-trace.ts';
 import type { CommitPipe } from './commit-pipe.ts';
 import type { StoreLog } from './committer.ts';
 import type { BucketState, IndexDatabase } from './index-database.ts';
@@ -27,13 +29,37 @@ export interface LocalEngine {
   readonly log: StoreLog;
   readonly buckets: BucketTable;
   readonly warmth: IndexWarmth;
+  /** Absent without a cache to read into. */
+  ahead: Ahead | undefined;
 }
 
-/** Whether the index answers from memory, as the batches of this worker found. */
-export class IndexWarmth {
-  /** Windows of look-ups that are prefetched before the next attempt without. */
-  coldWindows = 0;
+/** Reading ahead, as batches need it: see `ReadAhead`. */
+export interface Ahead {
+  advise(refs: readonly BatchRef[]): void;
+  ended(trace: BatchTrace): void;
+  stop(): Promise<void>;
 }
+
+/**
+ * Whether the index answers from memory, as the batches of this worker found. A single slow look-up may be the machine's hiccup, so the
+ * windows that are prefetched before the next attempt without are few at first, and doubled each time that it was slow again.
+ */
+export class IndexWarmth {
+  coldWindows = 0;
+  #next = COLD_WINDOWS_MIN;
+
+  wasSlow(): void {
+    this.coldWindows = this.#next;
+    this.#next = Math.min(COLD_WINDOWS_MAX, this.#next * 2);
+  }
+
+  wasFast(): void {
+    this.#next = COLD_WINDOWS_MIN;
+  }
+}
+
+const COLD_WINDOWS_MIN = 1;
+const COLD_WINDOWS_MAX = 64;
 
 /** Buckets by name, read again whenever a bucket changed anywhere. HOT PATH: one index look-up of a number on every call. */
 export class BucketTable {

@@ -144,6 +144,10 @@ export class LocalObjects implements ObjectStore {
     return new LocalBatch(this.#engine, this, refs, options);
   }
 
+  readAhead(refs: readonly BatchRef[]): void {
+    this.#engine.ahead?.advise(refs);
+  }
+
   async put(
     bucket: BucketName,
     key: ObjectKey,

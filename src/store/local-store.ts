@@ -14,6 +14,7 @@ import { LocalBuckets } from './local-buckets.ts';
 import { BucketTable, IndexWarmth, type LocalEngine } from './local-engine.ts';
 import { LocalObjects } from './local-objects.ts';
 import { LocalUploads } from './local-uploads.ts';
+import { type AheadCache, ReadAhead } from './read-ahead.ts';
 import type { RecordReader } from './record-reader.ts';
 import { SpaceGuard } from './space-guard.ts';
 import { diskSpace, indexFolder, volumeBytesFor } from './store-root.ts';
@@ -28,8 +29,8 @@ export interface LocalStoreOptions {
   readonly log: StoreLog;
   /** How many stores write to the folder, this one included; one when absent. */
   readonly writers?: number;
-  /** Puts a cache around the reader of volumes. */
-  readonly cache?: (reader: RecordReader) => RecordReader;
+  /** Puts a cache around the reader of volumes; one that can is also read ahead into. */
+  readonly cache?: (reader: RecordReader) => RecordReader & Partial<AheadCache>;
   readonly warmth?: IndexWarmth;
 }
 
@@ -53,7 +54,8 @@ export function openLocalStore(options: LocalStoreOptions): LocalStore {
   const volumeBytesMax = volumeBytesFor(diskSpace(root).totalBytes);
   const appender = new VolumeAppender({ root, committer, pipe, clock, log, volumeBytesMax });
   const volumes = new VolumeReader(root);
-  const reader = options.cache?.(volumes) ?? volumes;
+  const cache = options.cache?.(volumes);
+  const reader = cache ?? volumes;
   committer.subscribe({
     volumeDropped: (volume) => reader.drop(volume),
     sealWanted: (volume) => appender.rotate(volume),
@@ -75,17 +77,24 @@ export function openLocalStore(options: LocalStoreOptions): LocalStore {
     random,
     log,
     buckets: new BucketTable(index),
+    ahead: undefined,
     warmth: options.warmth ?? new IndexWarmth(),
   };
+  if (cache !== undefined && isAheadCache(cache)) engine.ahead = new ReadAhead(engine, cache);
   return {
     objects: new LocalObjects(engine),
     uploads: new LocalUploads(engine),
     buckets: new LocalBuckets(engine),
     stats: () => ({ groups: appender.stats, bytesInFlight: engine.gate.held }),
     stop: async () => {
+      await engine.ahead?.stop();
       await appender.stop();
       reader.close();
       await index.close();
     },
   };
+}
+
+function isAheadCache(cache: RecordReader & Partial<AheadCache>): cache is RecordReader & AheadCache {
+  return cache.addAhead !== undefined;
 }

@@ -13,8 +13,6 @@ export interface RecordReader {
   tryRead(location: Location): Buffer | undefined;
   /** The whole payload where it is in memory already. It counts as a hit; a miss is not counted. */
   cached(location: Location): Buffer | undefined;
-  /** Offers bytes that were read past the cache and checked; they are copied when they are kept. */
-  offer(location: Location, bytes: Buffer): void;
   /**
    * Fills `buffers` one after the other with bytes of a volume from `position`, unchecked; answers how many bytes there were. `undefined`
    * when the disk is slow at the moment, and then nothing was read: use `readAcross`.
@@ -24,6 +22,10 @@ export interface RecordReader {
   readAcrossNow(volume: number, position: number, buffers: readonly Buffer[]): number | undefined;
   /** The same on the thread pool. */
   readAcross(volume: number, position: number, buffers: readonly Buffer[]): Promise<number>;
+  /** The payload at a location, always from the thread pool, and past any cache. Throws as `read` does. */
+  readCold(location: Location): Promise<Buffer>;
+  /** A read came from the disk a moment ago. */
+  readonly isSlow: boolean;
   /** Forgets open files of a volume that is no more. */
   drop(volume: number): void;
   close(): void;

@@ -17,6 +17,8 @@ import { readFully, volumePath } from './volume-file.ts';
 /** A synchronous read slower than this came from the disk. Longer ones take their copy besides: 2 GB/s at the least. */
 const SLOW_MS = 0.3;
 const SLOW_MS_A_BYTE = 1000 / 2e9;
+/** A slow read says this long that the disk is at work. */
+const SLOW_FOR_MS = 10_000;
 /** Bigger reads would hold the event loop for the copy alone. */
 const SYNC_BYTES_MAX = 256 * 1024;
 /** After a slow read, one in this many is tried synchronously. */
@@ -33,6 +35,7 @@ export class VolumeReader implements RecordReader {
   /** In order of use. */
   readonly #open = new Map<number, OpenVolume>();
   #asyncLeft = 0;
+  #slowUntilMs = 0;
 
   constructor(root: string) {
     this.#root = root;
@@ -40,9 +43,7 @@ export class VolumeReader implements RecordReader {
 
   read(location: Location): Buffer | Promise<Buffer> {
     const now = this.tryRead(location);
-    if (now !== undefined) return now;
-    if (this.#asyncLeft > 0) this.#asyncLeft--;
-    return this.#readAsync(this.#volume(location.volume), location, Buffer.allocUnsafeSlow(location.length));
+    return now ?? this.readCold(location);
   }
 
   tryRead(location: Location): Buffer | undefined {
@@ -51,15 +52,29 @@ export class VolumeReader implements RecordReader {
     const bytes = Buffer.allocUnsafeSlow(location.length);
     const before = performance.now();
     const have = readSync(volume.fd, bytes, 0, location.length, location.offset + location.headLength);
-    if (performance.now() - before > SLOW_MS) this.#asyncLeft = PROBE_EVERY;
+    this.#timed(before, have);
     return checked(bytes, have, location);
+  }
+
+  #timed(beforeMs: number, bytes: number): void {
+    const now = performance.now();
+    if (now - beforeMs <= SLOW_MS + bytes * SLOW_MS_A_BYTE) return;
+    this.#asyncLeft = PROBE_EVERY;
+    this.#slowUntilMs = now + SLOW_FOR_MS;
+  }
+
+  get isSlow(): boolean {
+    return this.#asyncLeft > 0 || performance.now() < this.#slowUntilMs;
+  }
+
+  readCold(location: Location): Promise<Buffer> {
+    if (this.#asyncLeft > 0) this.#asyncLeft--;
+    return this.#readAsync(this.#volume(location.volume), location, Buffer.allocUnsafeSlow(location.length));
   }
 
   cached(): undefined {
     return undefined;
   }
-
-  offer(): void {}
 
   readAcrossNow(id: number, position: number, buffers: readonly Buffer[]): number | undefined {
     if (this.#asyncLeft > 0) return undefined;
@@ -71,7 +86,7 @@ export class VolumeReader implements RecordReader {
         single === undefined
           ? readvSync(fd, buffers as Buffer[], position)
           : readSync(fd, single, 0, single.length, position);
-      if (performance.now() - before > SLOW_MS + count * SLOW_MS_A_BYTE) this.#asyncLeft = PROBE_EVERY;
+      this.#timed(before, count);
       return count;
     } catch (error) {
       throw unreadable(error as Error, id, position);

@@ -42,8 +42,6 @@ export class SlowDisk implements RecordReader {
     return undefined;
   }
 
-  offer(): void {}
-
   readAcrossNow(): undefined {
     return undefined;
   }
@@ -53,6 +51,14 @@ export class SlowDisk implements RecordReader {
     const count = await this.#reader.readAcross(volume, position, buffers);
     for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
     return count;
+  }
+
+  readCold(location: Location): Promise<Buffer> {
+    return this.#reader.readCold(location);
+  }
+
+  get isSlow(): boolean {
+    return true;
   }
 
   drop(volume: number): void {
