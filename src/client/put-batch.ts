@@ -85,11 +85,11 @@ class PutRun {
     let slot = 0;
     try {
       for await (const item of items) {
-        if (queue.hasFailed) return;
         const crc32 = crc32Of(item.body, 0) >>> 0;
         queue.add({ slot, item, crc32, attempts: 0, mayBeStored: false, lastError: undefined });
         slot += 1;
         while (!queue.hasRoom && !queue.hasFailed) await queue.changed();
+        if (queue.hasFailed) return;
       }
       queue.endSource();
     } catch (error) {
