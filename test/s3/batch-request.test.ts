@@ -36,7 +36,7 @@ test('keys come as a list, in an object, or as references', () => {
   assert.deepEqual(parse({ objects: refs.map(({ key }) => ({ key })), order: 'strict', next: ['c'] }), {
     refs,
     order: 'strict',
-    next: ['c'],
+    next: [{ bucket, key: 'c' }],
   });
 });
 

@@ -275,3 +275,24 @@ test('a batch is reported once, with its bytes', async () => {
   );
   assert.deepEqual(f.errors, []);
 });
+
+test('what will be asked for next is advice to the store', async () => {
+  let advised: unknown;
+  const objects = new Proxy(f.storage.objects, {
+    get(target, name) {
+      if (name === 'readAhead')
+        return (refs: unknown) => {
+          advised = refs;
+        };
+      return Reflect.get(target, name).bind(target);
+    },
+  });
+  const advisable = await startFront({ storage: { ...f.storage, objects } });
+  await put('images', 'k', Buffer.from('k'));
+  const reply = await advisable.send(batchRequest('images', { keys: ['k'], next: ['l', 'm'] }, { user: MAIN }));
+  assert.equal(reply.status, 200);
+  assert.deepEqual(advised, [
+    { bucket: 'images', key: 'l' },
+    { bucket: 'images', key: 'm' },
+  ]);
+});

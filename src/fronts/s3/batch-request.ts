@@ -16,7 +16,7 @@ export interface BatchRequest {
   readonly refs: readonly BatchRef[];
   readonly order: BatchOptions['order'];
   /** Advice: what will be asked for next. */
-  readonly next: readonly ObjectKey[];
+  readonly next: readonly BatchRef[];
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -44,7 +44,7 @@ export function parseBatch(bytes: Buffer, bucket: BucketName): BatchRequest {
   return {
     refs: keys === undefined ? refsOfObjects(objects, bucket) : refsOfKeys(keys, 'keys', bucket),
     order,
-    next: listOf(next, 'next', 0).map((key, i) => keyOf(key, `next[${i}]`)),
+    next: refsOfKeys(next, 'next', bucket, 0),
   };
 }
 
@@ -122,8 +122,8 @@ function parsed<T>(parse: (text: string) => T, text: string, where: string): T {
   }
 }
 
-function refsOfKeys(value: unknown, what: string, bucket: BucketName): BatchRef[] {
-  return listOf(value, what, 1).map((key, i) => ({ bucket, key: keyOf(key, `${what}[${i}]`) }));
+function refsOfKeys(value: unknown, what: string, bucket: BucketName, min = 1): BatchRef[] {
+  return listOf(value, what, min).map((key, i) => ({ bucket, key: keyOf(key, `${what}[${i}]`) }));
 }
 
 function refsOfObjects(value: unknown, ofBucket: BucketName): BatchRef[] {

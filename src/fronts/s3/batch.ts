@@ -20,7 +20,7 @@ import type { Exchange } from './request.ts';
 /** @throws GatewayError NoSuchBucket, InvalidArgument, SlowDown, and as `readDocument` does */
 export async function getBatch(x: Exchange): Promise<Answer> {
   const bucket = x.bucket.name;
-  const { refs } = parseBatch(await readDocument(x, LIMITS.batchBodyBytesMax), bucket);
+  const { refs, next } = parseBatch(await readDocument(x, LIMITS.batchBodyBytesMax), bucket);
   releaseDocument(x);
   const bytes = LIMITS.batchFillBytes + LIMITS.batchOutBytes + refs.length * LIMITS.batchRefBytes;
   claimRoom(x, bytes);
@@ -34,6 +34,7 @@ export async function getBatch(x: Exchange): Promise<Answer> {
       x.front.batchBytes -= bytes;
     },
   });
+  if (next.length > 0) x.front.storage.objects.readAhead?.(next);
   return { status: 200, headers: ['Content-Type', 'application/x-tar'], body, length: undefined };
 }
 
