@@ -26,6 +26,11 @@ export class Filling {
     return this.#used === this.#into.length || this.entries.length === this.#entriesMax;
   }
 
+  /** Payloads are cut only where they do not fit into a whole buffer: receivers of an entry that is an object need no copy. */
+  isForNext(bytes: number): boolean {
+    return this.#used > 0 && bytes > this.#into.length - this.#used && bytes <= this.#into.length;
+  }
+
   /** How many items of a run fit, from its first. */
   fitting<T>(run: Run<T>): number {
     let left = this.#into.length - this.#used;

@@ -157,8 +157,9 @@ export class LocalBatch implements BatchRead {
   /** Everything that can be had without waiting, until the buffer is full. */
   #advance(filling: Filling): void {
     while (!filling.isFull && !this.#isDone) {
-      if (this.#partial !== undefined) this.#handOut(filling);
-      else if (this.#mayLand) this.#land(this.#flights.take());
+      if (this.#partial !== undefined) {
+        if (!this.#handOut(filling)) return;
+      } else if (this.#mayLand) this.#land(this.#flights.take());
       else if (!this.#step(filling)) return;
     }
   }
@@ -303,23 +304,27 @@ export class LocalBatch implements BatchRead {
 
   // --- handing out ---
 
-  #handOut(filling: Filling): void {
+  /** False: it waits for the next buffer. */
+  #handOut(filling: Filling): boolean {
     const partial = this.#partial as Partial;
     const { slot, info, bytes, crc, error } = partial.landed;
     if (error !== undefined) {
       this.#partial = undefined;
       this.#fail(slot, error as GatewayError, filling);
-      return;
+      return true;
     }
+    if (partial.at === 0 && filling.isForNext(bytes.length)) return false;
     const from = partial.at;
     const length = bytes.copy(filling.room, 0, from);
     partial.at += length;
     const isLast = partial.at === bytes.length;
     const isWhole = from === 0 && isLast; // its CRC is known
     filling.add(slot, info, length, from, isLast, isWhole ? crc : crc32(filling.room.subarray(0, length)));
-    if (!isLast) return;
-    this.#partial = undefined;
-    this.#serve(slot);
+    if (isLast) {
+      this.#partial = undefined;
+      this.#serve(slot);
+    }
+    return true;
   }
 
   async #fillByGet(filling: Filling, signal: AbortSignal | undefined): Promise<void> {

@@ -73,6 +73,8 @@ export class SlowDisk implements RecordReader {
 export interface OpenStore {
   readonly store: LocalStore;
   readonly keeper: Keeper;
+  /** Where one was asked for. */
+  readonly cache?: CachedReader | undefined;
   close(): Promise<void>;
 }
 
@@ -84,18 +86,25 @@ export async function openEmbedded(
   const log = options.log ?? silentLog;
   const keeper = await Keeper.open({ root, clock: systemClock, log });
   const { cacheBytes } = options;
+  let cache: CachedReader | undefined;
   const store = openLocalStore({
     root,
     committer: keeper.session(options.session ?? 'embedded'),
     clock: systemClock,
     random: systemRandom,
     log,
-    ...(cacheBytes === undefined ? {} : { cache: (reader) => new CachedReader(reader, cacheBytes) }),
-    ...(options.slowDisk === true && { cache: (reader) => new SlowDisk(reader), warmth: alwaysCold() }),
+    cache: (reader) => {
+      const disk = options.slowDisk === true ? new SlowDisk(reader) : reader;
+      if (cacheBytes === undefined) return disk;
+      cache = new CachedReader(disk, cacheBytes);
+      return cache;
+    },
+    ...(options.slowDisk === true && { warmth: alwaysCold() }),
   });
   return {
     store,
     keeper,
+    cache,
     close: async () => {
       await store.stop();
       await keeper.stop();
