@@ -8,7 +8,8 @@ import { LIMITS } from './base/limits.ts';
 import type { Log } from './base/log.ts';
 import type { Config } from './base/settings.ts';
 import { AdoptedConnections } from './fronts/adopted-connections.ts';
-import { createGrpcFront, type GrpcFront } from './fronts/grpc/server.ts';
+import type { GrpcFront } from './fronts/grpc/front.ts';
+import { createGrpcFront } from './fronts/grpc/server.ts';
 import type { RequestEvent, S3Front } from './fronts/s3/front.ts';
 import { createS3Front } from './fronts/s3/server.ts';
 import { openCredentials } from './service/credentials.ts';
@@ -44,7 +45,7 @@ export async function startWorker(
     domains: config.domains,
     tls: readTls(config),
   });
-  const grpc = createGrpcFront(readTls(config));
+  const grpc = createGrpcFront({ methods: [], log, tls: readTls(config) });
   const connections = {
     s3: new AdoptedConnections(s3.server, LIMITS.s3ConnectionsMax),
     grpc: new AdoptedConnections(grpc.server, LIMITS.grpcConnectionsMax),

@@ -129,7 +129,7 @@ export const LIMITS = {
   survivorsMs: 10_000,
 
   // --- gRPC ---
-  /** A HealthCheckRequest: the name of a service. */
+  /** A question about health or descriptors: a name. */
   grpcHealthRequestBytesMax: 1024,
   /** From the connection to the client's SETTINGS. */
   grpcHelloMs: 5000,
@@ -140,8 +140,44 @@ export const LIMITS = {
   grpcPingsMax: 100,
   /** Connections of one worker. */
   grpcConnectionsMax: 4096,
-  /** Items of one repeated field of a message: a batch has that many references, and what takes two bytes on the wire takes fifty here. */
-  messageItemsMax: 100_000,
+  /** Calls of one connection at once; clients queue further ones. Training processes have a handful. */
+  grpcStreamsMax: 128,
+  /**
+   * Flow-control window of one call's request: 1 GB/s over a round trip of 1 ms. A handler that does not read can have that much of each
+   * call in memory, hence not more.
+   */
+  grpcStreamWindowBytes: 1 * MiB,
+  /** The same for all calls of a connection together: four uploads at full speed. HTTP/2's default of 64 KiB would stop them all. */
+  grpcConnectionWindowBytes: 4 * MiB,
+  /** Bytes of requests that all calls of a worker hold, in whole or partial messages; beyond it calls are asked to come back. */
+  grpcRequestBytesMax: 512 * MiB,
+  /** One response message; the largest frame of a batch is 4 MiB and what describes it. */
+  grpcResponseBytesMax: 16 * MiB,
+  /** Responses above this are compressed where method and client want it: smaller ones do not pay for the thread pool. */
+  grpcCompressBytesMin: 1 * KiB,
+  /** Response metadata of a handler: clients take 8 KiB of headers in all. */
+  grpcMetadataBytesMax: 4 * KiB,
+  /**
+   * MB, a number of node:http2 that counts queued output too: its default of 10 resets healthy streams. Memory is bounded by what
+   * handlers hold, so this must only be above it.
+   */
+  grpcSessionMemoryMB: 1024,
+  /** Streams that a client may reset at once, and per second from then on; beyond it the connection ends (CVE-2023-44487). */
+  grpcResetsBurst: 1000,
+  grpcResetsPerSecond: 33,
+  /** Request headers: a path, a token, and metadata. */
+  grpcHeaderBytesMax: 16 * KiB,
+  grpcHeaderPairsMax: 100,
+  /** A response that its reader does not take by then is reset: a training loop may pause for its validation. */
+  grpcStalledMs: 10 * 60 * 1000,
+  /** Connections are renewed after this, give or take a tenth, so that clients spread over the workers that there are by then. */
+  grpcConnectionAgeMs: 30 * 60 * 1000,
+  /** Calls of such a connection may run on this long. */
+  grpcConnectionGraceMs: 10 * 60 * 1000,
+  /** From the refusal of a connection's conduct to its end: time for the GOAWAY to arrive. */
+  grpcGoodbyeMs: 500,
+  /** Items of one repeated field of a message: what takes two bytes on the wire takes fifty here. Above the limits that callers are told. */
+  messageItemsMax: 200_000,
   /** Life of a bearer token from now on, beside `clockSkewMs`: a stolen one is of use for a day at most. */
   tokenLifeMsMax: 24 * 3600 * 1000,
   /** Bearer tokens of one worker that were verified and are remembered, 0.5 KiB each: one for each process of a large training run. */
@@ -291,9 +327,16 @@ assert(LIMITS.partsMax * LIMITS.partBytesMax >= LIMITS.objectBytesMax, 'the larg
 assert(LIMITS.drainIdleMs < LIMITS.drainMs, 'idle connections are given up before running responses');
 assert(LIMITS.drainMs < LIMITS.shutdownMs, 'a drained worker must have time left to close its store');
 assert(LIMITS.grpcPingTimeoutMs < LIMITS.grpcPingIntervalMs, 'one ping at a time');
+assert(LIMITS.batchRefsMax < LIMITS.messageItemsMax, 'a batch that is too large hears so');
 assert(LIMITS.putMessageBytesMax <= LIMITS.putBatchBytesMax, 'the largest frame must fit into the window of its call');
 assert(LIMITS.putBatchBytesMax <= LIMITS.putBatchesBytesMax, 'one call must fit into the bound of its worker');
 assert(
   LIMITS.batchFillBytes + LIMITS.batchOutBytes + LIMITS.batchRefsMax * LIMITS.batchRefBytes <= LIMITS.batchesBytesMax,
   'the largest batch must fit into the bound of its worker',
+);
+assert(LIMITS.grpcStreamWindowBytes <= LIMITS.grpcConnectionWindowBytes, 'one call can fill its window');
+assert(
+  LIMITS.grpcStreamsMax * LIMITS.batchFramesInFlight * LIMITS.batchFrameBytesMax <=
+    LIMITS.grpcSessionMemoryMB * 1024 * 1024,
+  'what the calls of a connection send fits its memory',
 );

@@ -2,9 +2,9 @@
  * The seam between the gRPC transport and the services: what a method is given, and what it may do. Nothing here does anything.
  *
  * Promises of the transport: a handler runs once a call; it sees whole messages; after the call is over (cancelled, deadline passed,
- * connection gone, or aborted) nothing that the handler does has an effect, writes reject, and the messages end. A handler that
- * returns ends the call with OK; one that throws a `GatewayError` ends it with the status of the error table and its details;
- * one that throws anything else, with INTERNAL, and the error is logged.
+ * connection gone, or aborted) nothing that the handler does has an effect, and writes and reads reject. A handler that returns ends
+ * the call with OK; one that throws a `GatewayError` ends it with the status of the error table and its details; one that throws
+ * anything else, with INTERNAL, and the error is logged.
  */
 import type { IncomingHttpHeaders } from 'node:http2';
 
@@ -21,23 +21,35 @@ export interface ServerCall {
   readonly isOver: boolean;
   /** Aborted when the call is over. Made when it is first asked for. */
   readonly signal: AbortSignal;
+  /** For the audit: who calls, and what about (`/bucket` or `/bucket/key`). Set by the handler as soon as it knows. */
+  accessKeyId?: string | undefined;
+  resource?: string | undefined;
   /**
    * Messages of the request, decompressed, with back-pressure: while nobody asks, little is read. A message belongs to the receiver.
-   * Throws a GatewayError for a malformed one. Call it once.
+   * Their end is the end of the request. Throws a GatewayError for a malformed one, and when the call is over before its request
+   * ended: what breaks off never looks complete. Call it once.
    */
   messages(): AsyncIterable<Buffer>;
   /**
-   * The one message of a unary or server-streaming call. @throws GatewayError when there is none or more than one, or it is malformed
+   * The one message of a unary or server-streaming call. @throws GatewayError when there is none or more than one, it is malformed, or
+   * the call is over
    */
   message(): Promise<Buffer>;
   /**
    * Sends one message. Resolves when the bytes have left this process: not before that may the buffer be written to. Rejects when the
-   * call is over.
+   * call is over, and not before the bytes are out of use either.
    */
   write(message: Buffer): Promise<void>;
-  /** The same for buffers that together are a message with its five-byte prefix (`PREFIX_BYTES`): nothing is copied. */
-  writeFramed(buffers: readonly Buffer[]): Promise<void>;
-  /** Response metadata, before the first write. Values are printable ASCII. */
+  /**
+   * The same for buffers that together are a message with its five-byte prefix (`PREFIX_BYTES`): nothing is copied.
+   *
+   * @param messages how many it are when they are several, one behind the other
+   */
+  writeFramed(buffers: readonly Buffer[], messages?: number): Promise<void>;
+  /**
+   * Response metadata, before the first write. Names are lower case, values printable ASCII, or base64 under names that end in `-bin`.
+   * @throws TypeError for others
+   */
   sendHeaders(metadata: Readonly<Record<string, string>>): void;
   /** Resets the stream, so that no client can take what it has for the whole. */
   abort(): void;
@@ -51,5 +63,7 @@ export interface GrpcMethod {
   readonly kind: CallKind;
   /** Bytes of one request message after decompression. */
   readonly messageBytesMax: number;
+  /** Responses are compressed for clients that take it. Not for image bytes, which do not shrink. */
+  readonly compresses?: boolean;
   readonly handle: (call: ServerCall) => Promise<void>;
 }
