@@ -512,7 +512,10 @@ export interface GetRequest {
   readonly range: ByteRange | undefined;
   /** Send only an object with this ETag, else FAILED_PRECONDITION. Without quotes; empty: no condition. */
   readonly ifMatch: string;
-  /** Send only an object with another ETag, else FAILED_PRECONDITION. Without quotes; empty: no condition. */
+  /**
+   * Send only an object with another ETag, else FAILED_PRECONDITION, whose ErrorInfo says `Condition: If-None-Match` and the `ETag`.
+   * Without quotes; empty: no condition.
+   */
   readonly ifNoneMatch: string;
 }
 export const GetRequest: MessageType<GetRequest> = messageType(
@@ -608,13 +611,13 @@ function readGetChunk(reader: Reader, into?: GetChunk): GetChunk {
   return { info, offset, data };
 }
 
-/** A step of a write: the first message has the header, any may have bytes, the last may have the CRC. */
+/** A step of a write: the first message has the header, any may have bytes, one may have the CRC. */
 export interface PutChunk {
   /** What is written. Required in the first message and not allowed in a later one: INVALID_ARGUMENT. */
   readonly header: PutHeader | undefined;
   /**
-   * CRC-32 (IEEE) of the whole object, in the last message. Where the bytes that arrived have another nothing is stored:
-   * INVALID_ARGUMENT. Absent: not checked against the sender's.
+   * CRC-32 (IEEE) of the whole object, in the last message or an earlier one. Where the bytes that arrived have another, or two messages
+   * differ, nothing is stored: INVALID_ARGUMENT. Absent from all: not checked against the sender's.
    */
   readonly crc32: number | undefined;
   /** The next bytes of the object; may be empty. At most 4 MiB less what the message needs besides. */
@@ -742,7 +745,7 @@ export interface ListRequest {
    * INVALID_ARGUMENT. Empty: from the beginning.
    */
   readonly resumeToken: string;
-  /** Objects and common prefixes in a page. 0: 1,000; above 1,000: INVALID_ARGUMENT. */
+  /** Objects and common prefixes in a page, at most. 0: 1,000; above 1,000: INVALID_ARGUMENT. */
   readonly pageSize: number;
 }
 export const ListRequest: MessageType<ListRequest> = messageType(
@@ -801,7 +804,7 @@ function readListRequest(reader: Reader, into?: ListRequest): ListRequest {
   return { bucket, prefix, delimiter, startAfter, resumeToken, pageSize };
 }
 
-/** A part of the list. */
+/** A part of the list. It may hold less than `page_size`, even nothing, and not be the last: one that would grow above 1 MiB is cut. */
 export interface ListPage {
   /** Objects in ascending order of key. */
   readonly objects: readonly ObjectInfo[];
@@ -935,11 +938,14 @@ function readSampleRef(reader: Reader, into?: SampleRef): SampleRef {
 }
 
 /**
- * What to read. Exactly one of `keys`, `refs` and `indices` is used, with 1 to 100,000 items, else INVALID_ARGUMENT. The place of an item in its
- * list, from 0, is its slot. The same object may be asked for several times.
+ * What to read. Exactly one of `keys`, `refs` and `indices` is used, with 1 to 100,000 items, else INVALID_ARGUMENT. The place of an item
+ * in its list, from 0, is its slot. The same object may be asked for several times. At most 16 MiB, else RESOURCE_EXHAUSTED.
  */
 export interface GetBatchRequest {
-  /** Bucket of all objects that do not name their own. Empty only where every ref names its bucket. */
+  /**
+   * Bucket of all objects that do not name their own. Empty only where every ref names its bucket. With `keys`, a bucket that is unknown or
+   * forbidden ends the call; with `refs` it fails the slots that are in it.
+   */
   readonly bucket: string;
   /** Whole objects, by key. */
   readonly keys: readonly string[];
@@ -1234,7 +1240,10 @@ function readBatchEnd(reader: Reader, into?: BatchEnd): BatchEnd {
 
 /** Objects to write. */
 export interface PutFrame {
-  /** Describe consecutive slices of `payload`, in this order; their lengths add up to its length, else the call ends with INVALID_ARGUMENT. */
+  /**
+   * Describe consecutive slices of `payload`, in this order; their lengths add up to its length, and there are at most 4,096. Else nothing
+   * of the frame is written, and the call ends with INVALID_ARGUMENT after the results of the frames before.
+   */
   readonly entries: readonly PutEntry[];
   /** Bytes of the entries, one behind the other. The message is at most 4 MiB. */
   readonly payload: Buffer;
@@ -1269,7 +1278,7 @@ function readPutFrame(reader: Reader, into?: PutFrame): PutFrame {
 
 /** An object, or a slice of one that does not fit into a frame. */
 export interface PutEntry {
-  /** The sender's number for the object, by which it is acknowledged. Not used twice in a call: INVALID_ARGUMENT. */
+  /** The sender's number for the object, by which it is acknowledged. Used again before its result has come: INVALID_ARGUMENT. */
   readonly slot: number;
   /**
    * In the first entry of a slot, and only there. An object larger than one frame goes on in further entries of its slot, until
@@ -1376,8 +1385,8 @@ function readPutResult(reader: Reader, into?: PutResult): PutResult {
 export const BatchesService: {
   /**
    * 1 to 100,000 objects or ranges of objects, in frames. Stateless and idempotent: whatever did not come may be asked for again, by
-   * itself, anywhere. At the deadline of the call the server sends what is ready, then BatchEnd with the slots that are not, and ends
-   * with OK. A batch that cannot be finished is reset and never ends with OK.
+   * itself, anywhere. Shortly before the deadline of the call (a tenth of its time, at most 200 ms) the server sends what is ready, then
+   * BatchEnd with the slots that are not, and ends with OK. A batch that cannot be finished is reset and never ends with OK.
    */
   readonly getBatch: MethodType<GetBatchRequest, BatchFrame>;
   /**

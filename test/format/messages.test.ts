@@ -38,7 +38,7 @@ test('every message, enum and method of the .proto files is generated, and nothi
   visit(root);
   assert.deepEqual(MESSAGES.map((message) => message.fullName).sort(), declared.messages.sort());
   assert.deepEqual(ENUMS.map(([name, values]) => [name, { ...values }]).sort(), declared.enums.sort());
-  const methods = SERVICES.flatMap(([, service]) => Object.values(service)).map(({ path, kind, request, response }) => [
+  const methods = SERVICES.flatMap((service) => Object.values(service)).map(({ path, kind, request, response }) => [
     path,
     kind,
     request.fullName,

@@ -42,9 +42,15 @@ const exported = Object.entries({ ...penstock, ...health, ...reflection }) as [s
 
 export const MESSAGES = exported.filter(([, value]) => 'fullName' in value).map(([, value]) => value as SomeMessage);
 
-export const SERVICES = exported
-  .filter(([name]) => name.endsWith('Service'))
-  .map(([name, value]) => [name, value as Record<string, MethodType<unknown, unknown>>] as const);
+const { HealthService } = health;
+const { BatchesService, ObjectsService } = penstock;
+const { ServerReflectionService } = reflection;
+export const SERVICES: readonly Readonly<Record<string, MethodType<unknown, unknown>>>[] = [
+  { ...BatchesService },
+  { ...HealthService },
+  { ...ObjectsService },
+  { ...ServerReflectionService },
+];
 
 export const ENUMS = exported
   .filter(([name, value]) => !('fullName' in value) && !name.endsWith('Service'))
