@@ -6,6 +6,7 @@
 import { lstat, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { type EntityHashes, loadEntityHashes } from '../format/entity-hash.ts';
 import { type ConnectionOptions, withConnection } from './connection.ts';
 import { type ExitCode, usageError } from './exit.ts';
 import { fileMatches } from './file-digest.ts';
@@ -35,13 +36,14 @@ interface ExportRun {
   readonly report: TransferReport;
   readonly progress: Progress;
   readonly terminal: Terminal;
+  readonly hashes: EntityHashes;
 }
 
 const EXAMPLES = `  penstock export s3://train ./scans            every object of the bucket, path = key
   penstock export s3://train/ct ./ct            the keys ct/..., without ct/
   penstock export s3://train ./scans --json     the summary as JSON
 
-Run it again to go on or to bring changes over: files of the same size are compared by MD5. Keys that have no safe file name
+Run it again to go on or to bring changes over: files of the same size are compared by content. Keys that have no safe file name
 ("..", "a//b") are refused and counted as failures; keys that end in "/" are left out. Nothing is ever deleted.`;
 
 export function register(program: Command): void {
@@ -71,9 +73,10 @@ export async function exportTo(
   await mkdir(folder, { recursive: true }).catch((error: Error) => {
     throw usageError(`${folder} cannot be used as a folder: ${error.message}.`);
   });
+  const hashes = await loadEntityHashes();
   const client = openClient(options, options.jobs + 2, terminal);
   const progress = startProgress('export', terminal.stderr);
-  const run: ExportRun = { client, source, folder, options, report: new TransferReport(), progress, terminal };
+  const run: ExportRun = { client, source, folder, options, report: new TransferReport(), progress, terminal, hashes };
   let failure: Error | undefined;
   try {
     const counting = countObjects(run);
@@ -154,10 +157,10 @@ async function bringOver(run: ExportRun, object: RemoteObject, path: string): Pr
   report.counts.moved += 1;
 }
 
-async function isThere({ options }: ExportRun, object: RemoteObject, path: string): Promise<boolean> {
+async function isThere({ options, hashes }: ExportRun, object: RemoteObject, path: string): Promise<boolean> {
   const there = await lstat(path).catch(() => undefined);
   if (there === undefined || !there.isFile()) return false;
   const verdict = judge(there.size, object, options.sizeOnly === true);
-  if (verdict === 'compare') return fileMatches(path, there.size, object.etag);
+  if (verdict === 'compare') return fileMatches(path, there.size, object.etag, hashes);
   return verdict === 'same';
 }

@@ -24,10 +24,10 @@ interface SmallMember {
 }
 
 export async function importTar(run: ImportRun, path: string): Promise<void> {
-  const { client, target, options, progress } = run;
+  const { client, target, jobs, progress } = run;
   const index = new RemoteIndex(client, target.bucket, keyOfPath(target.key, ''));
   const again = new Set<string>();
-  await forEachConcurrent(members(run, path, index, again), options.jobs, (member) => sendSmall(run, member));
+  await forEachConcurrent(members(run, path, index, again), jobs, (member) => sendSmall(run, member));
   if (again.size > 0) await sendAgain(run, path, again);
   progress.tally.totalIsKnown = true;
 }
@@ -85,11 +85,15 @@ async function sendSmall(run: ImportRun, { key, bytes, giveBack, remote }: Small
   let failure: Error | undefined;
   try {
     const verdict = judge(bytes.length, remote, run.options.sizeOnly === true);
-    if (verdict === 'same' || (verdict === 'compare' && remote !== undefined && bytesMatch(bytes, remote.etag))) {
+    if (
+      verdict === 'same' ||
+      (verdict === 'compare' && remote !== undefined && bytesMatch(bytes, remote.etag, run.hashes))
+    ) {
       run.report.counts.same += 1;
     } else {
       const target = targetOf(run, key);
-      await target.client.put(target.bucket, key, bytes, target);
+      if (run.sender?.takes(bytes.length) === true) await run.sender.put(key, bytes, target.contentType);
+      else await target.client.put(target.bucket, key, bytes, target);
       countSent(run, bytes.length);
       run.report.counts.moved += 1;
     }
@@ -118,7 +122,8 @@ async function passLarge(
     await sendLarge(run, file, key);
     return;
   }
-  const check = verdict === 'compare' && remote !== undefined ? etagCheck(file.size, remote.etag) : undefined;
+  const check =
+    verdict === 'compare' && remote !== undefined ? etagCheck(file.size, remote.etag, run.hashes) : undefined;
   if (check !== undefined) {
     for await (const chunk of file.stream) check.update(chunk);
     if (!check.matches()) {

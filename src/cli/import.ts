@@ -9,10 +9,13 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import { withConnection } from './connection.ts';
+import { loadEntityHashes } from '../format/entity-hash.ts';
+import { type BatchSender, chooseSender } from './batch-sender.ts';
+import { resolveConnection, withConnection } from './connection.ts';
 import { contentTypeOf } from './content-types.ts';
 import { type ExitCode, usageError } from './exit.ts';
 import { fileMatches } from './file-digest.ts';
+import { resolveGrpcAddress } from './grpc-address.ts';
 import type { ImportOptions, ImportRun } from './import-run.ts';
 import { importTar } from './import-tar.ts';
 import { keyFault, keyOfPath } from './key-mapping.ts';
@@ -31,14 +34,20 @@ import { ByteBudget, forEachConcurrent } from './work-queue.ts';
 
 /** Bytes of files in memory at once, for all jobs together. */
 const MEMORY_BYTES = 256 * 1024 * 1024;
+const JOBS_S3 = 32;
+/** Over gRPC a file on its way is no connection, and many of them share a flush of the disk. */
+const JOBS_GRPC = 256;
 
 const EXAMPLES = `  penstock import ./scans s3://train                   every file below ./scans, as bucket train, key = path
   penstock import ./scans/ct s3://train/ct             keys ct/...
   penstock import tiles.tar.gz s3://train/tiles        what is in the archive (use \`put\` for the archive itself)
-  penstock import ./scans s3://train --jobs 128        more at once, for a fast gateway far away
+  penstock import ./scans s3://train --jobs 512        more at once, for a fast gateway far away
 
 The bucket is made when it does not exist (--no-create refuses). Run it again to go on or to bring changes over: files of the
-same size are compared by MD5, and only what is missing or different is sent. Nothing is ever deleted.`;
+same size are compared by content, and only what is missing or different is sent. Nothing is ever deleted.
+
+Files of up to 1 MiB go over gRPC, which is faster, when its address is given by --grpc or PENSTOCK_GRPC_ENDPOINT, or when the
+gateway is the one at the default addresses. It must be the same gateway. Larger files, and everything else, go over S3.`;
 
 export function register(program: Command): void {
   const command = program
@@ -49,7 +58,9 @@ export function register(program: Command): void {
     )
     .argument('<PATH>', 'folder, .tar, .tar.gz or .tgz, or one file')
     .argument('<TARGET>', 's3://bucket or s3://bucket/prefix')
-    .option('--jobs <N>', 'files on their way at once', parseJobs, 32)
+    .option('--jobs <N>', `files on their way at once (default: ${JOBS_S3}, over gRPC ${JOBS_GRPC})`, parseJobs)
+    .option('--grpc <HOST:PORT>', 'gRPC address of the same gateway, for small files')
+    .option('--no-grpc', 'send everything over S3')
     .option('--no-create', 'fail when the bucket does not exist')
     .option('--follow-links', 'follow symbolic links (default: leave them out and count them)')
     .option('--size-only', 'take files of the same size for the same, without reading them')
@@ -69,12 +80,18 @@ export async function importPath(
   const what = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw usageError(`${path} cannot be imported: ${error.code === 'ENOENT' ? 'it does not exist' : error.message}.`);
   });
-  const client = openClient(options, options.jobs + 2, terminal);
+  const hashes = await loadEntityHashes();
+  const client = openClient(options, (options.jobs ?? JOBS_S3) + 2, terminal);
   let failure: Error | undefined;
+  let sender: BatchSender | undefined;
   let run: ImportRun | undefined;
   try {
     await prepareBucket(client, target.bucket, options, terminal);
-    run = startRun(client, target, options, terminal);
+    sender = await openSender(client, target, options, terminal);
+    const jobs = options.jobs ?? (sender === undefined ? JOBS_S3 : JOBS_GRPC);
+    const progress = startProgress('import', terminal.stderr);
+    const budget = new ByteBudget(MEMORY_BYTES);
+    run = { client, target, options, report: new TransferReport(), progress, budget, terminal, hashes, jobs, sender };
     if (what.isDirectory()) await importFolder(run, path);
     else if (isTarName(path)) await importTar(run, path);
     else await importOne(run, path);
@@ -82,23 +99,25 @@ export async function importPath(
     failure = error as Error;
   } finally {
     run?.progress.stop();
+    await sender?.close();
     client.close();
   }
   if (run === undefined) throw failure ?? new Error('the import did not start');
   return endImport(run, failure);
 }
 
-function startRun(client: S3Client, target: S3Address, options: ImportOptions, terminal: Terminal): ImportRun {
-  const progress = startProgress('import', terminal.stderr);
-  return {
-    client,
-    target,
-    options,
-    report: new TransferReport(),
-    progress,
-    budget: new ByteBudget(MEMORY_BYTES),
-    terminal,
-  };
+async function openSender(
+  client: S3Client,
+  { bucket }: S3Address,
+  options: ImportOptions,
+  terminal: Terminal,
+): Promise<BatchSender | undefined> {
+  const connection = resolveConnection(options, terminal.env);
+  const address = resolveGrpcAddress(options, connection.endpoint, terminal.env);
+  const find = (key: string) => client.head(bucket, key);
+  const { sender, text } = await chooseSender(address, connection, bucket, find, terminal.signal);
+  await printLine(terminal.stderr, text);
+  return sender;
 }
 
 async function endImport(
@@ -136,7 +155,7 @@ async function* keyed(files: AsyncIterable<LocalFile>, prefix: string): AsyncGen
 }
 
 async function importFolder(run: ImportRun, root: string): Promise<void> {
-  const { client, target, report, progress, options } = run;
+  const { client, target, report, progress, options, jobs } = run;
   const followLinks = options.followLinks === true;
   const files = walkFiles(root, followLinks, {
     onSkipped: () => {
@@ -147,7 +166,7 @@ async function importFolder(run: ImportRun, root: string): Promise<void> {
   const counting = countFiles(root, followLinks, run);
   const prefix = keyOfPath(target.key, '');
   const pairs = joinByKey(keyed(files, target.key), client.objects(target.bucket, prefix));
-  await forEachConcurrent(pairs, options.jobs, (pair) => importFile(run, pair));
+  await forEachConcurrent(pairs, jobs, (pair) => importFile(run, pair));
   progress.tally.total = progress.tally.done;
   await counting;
 }
@@ -209,18 +228,18 @@ async function isThere(
   remote: RemoteObject | undefined,
 ): Promise<boolean> {
   const verdict = judge(size, remote, run.options.sizeOnly === true);
-  if (verdict === 'compare' && remote !== undefined) return fileMatches(file.path, size, remote.etag);
+  if (verdict === 'compare' && remote !== undefined) return fileMatches(file.path, size, remote.etag, run.hashes);
   return verdict === 'same';
 }
 
 async function sendFile(
-  { client, target, report, progress, budget }: ImportRun,
+  { client, target, report, progress, budget, sender }: ImportRun,
   file: KeyedFile,
   size: number,
 ): Promise<void> {
   const fault = keyFault(file.key);
   if (fault !== undefined) throw new Error(fault);
-  const to = { client, bucket: target.bucket, key: file.key, contentType: contentTypeOf(file.relativePath) };
+  const to = { client, bucket: target.bucket, key: file.key, contentType: contentTypeOf(file.relativePath), sender };
   await uploadFile(to, file.path, size, budget, (bytes) => {
     progress.tally.bytes += bytes;
     report.counts.movedBytes += bytes;

@@ -4,6 +4,7 @@
  * An upload that fails is aborted, so that its parts take no space.
  */
 import { crc32Base64, crc32Of } from '../format/crc32.ts';
+import type { BatchSender } from './batch-sender.ts';
 import { CliError } from './exit.ts';
 import { fileParts } from './file-parts.ts';
 import type { S3Client } from './s3-client.ts';
@@ -18,6 +19,8 @@ export interface Target {
   readonly bucket: string;
   readonly key: string;
   readonly contentType: string;
+  /** Takes what is small enough. */
+  readonly sender?: BatchSender | undefined;
 }
 
 /** Called with the number of bytes that arrived. */
@@ -39,7 +42,8 @@ export async function uploadFile(
   const giveBack = await budget.take(size);
   try {
     for await (const bytes of fileParts(path, size, Math.max(size, 1))) {
-      await target.client.put(target.bucket, target.key, bytes, target);
+      if (target.sender?.takes(size) === true) await target.sender.put(target.key, bytes, target.contentType);
+      else await target.client.put(target.bucket, target.key, bytes, target);
       onSent(bytes.length);
     }
   } finally {

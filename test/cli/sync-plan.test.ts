@@ -1,13 +1,18 @@
 /** What a repeated run still has to move. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bytesMatch } from '../../src/cli/file-digest.ts';
+import { bytesMatch, fileMatches } from '../../src/cli/file-digest.ts';
 import { etagForm, joinByKey, judge, partSizeFor, type RemoteObject } from '../../src/cli/sync-plan.ts';
+import { loadEntityHashes } from '../../src/format/entity-hash.ts';
 import { compareUtf8 } from '../../src/store/sorted-map.ts';
 
 const MiB = 1024 * 1024;
+const hashes = await loadEntityHashes();
 const md5 = (bytes: Buffer): Buffer => createHash('md5').update(bytes).digest();
 const object = (key: string, size = 0, etag = ''): RemoteObject => ({ key, size, etag, modifiedMs: 0 });
 
@@ -69,10 +74,10 @@ test('bytes match the ETag that an upload in parts of a usual size makes', () =>
     const digests = [];
     for (let at = 0; at < bytes.length; at += partSize) digests.push(md5(bytes.subarray(at, at + partSize)));
     const etag = `${md5(Buffer.concat(digests)).toString('hex')}-${digests.length}`;
-    assert.equal(bytesMatch(bytes, etag), true, `${partSize}`);
+    assert.equal(bytesMatch(bytes, etag, hashes), true, `${partSize}`);
     const other = Buffer.from(bytes);
     other[20 * MiB] = 0;
-    assert.equal(bytesMatch(other, etag), false, `${partSize}, changed`);
+    assert.equal(bytesMatch(other, etag, hashes), false, `${partSize}, changed`);
   }
 });
 
@@ -81,10 +86,30 @@ test('bytes match their MD5 and no other', () => {
     fc.property(fc.uint8Array({ maxLength: 200 }), (content) => {
       const bytes = Buffer.from(content);
       const etag = md5(bytes).toString('hex');
-      assert.equal(bytesMatch(bytes, etag), true);
-      assert.equal(bytesMatch(Buffer.concat([bytes, Buffer.from('x')]), etag), false);
+      assert.equal(bytesMatch(bytes, etag, hashes), true);
+      assert.equal(bytesMatch(Buffer.concat([bytes, Buffer.from('x')]), etag, hashes), false);
     }),
   );
+});
+
+test('an ETag of one part is that of an upload in parts, or of a write over gRPC', async () => {
+  const bytes = Buffer.alloc(3 * MiB, 'penstock');
+  const ofUpload = `${md5(md5(bytes)).toString('hex')}-1`;
+  const ofGrpc = hashes.etagOf(bytes);
+  const other = Buffer.from(bytes);
+  other[2 * MiB] = 0;
+  const folder = mkdtempSync(join(tmpdir(), 'penstock-plan-'));
+  for (const [name, content] of Object.entries({ bytes, other, small: bytes.subarray(0, 100) }))
+    writeFileSync(join(folder, name), content);
+  for (const etag of [ofUpload, ofGrpc]) {
+    assert.equal(bytesMatch(bytes, etag, hashes), true, etag);
+    assert.equal(bytesMatch(other, etag, hashes), false, etag);
+    assert.equal(await fileMatches(join(folder, 'bytes'), bytes.length, etag, hashes), true, etag);
+    assert.equal(await fileMatches(join(folder, 'other'), bytes.length, etag, hashes), false, etag);
+  }
+  const small = bytes.subarray(0, 100);
+  assert.equal(await fileMatches(join(folder, 'small'), 100, hashes.etagOf(small), hashes), true);
+  rmSync(folder, { recursive: true });
 });
 
 test('an ETag of parts that no usual size explains is not compared', () => {
