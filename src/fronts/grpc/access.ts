@@ -46,7 +46,9 @@ export interface OpenBucket {
 
 /** The caller, `undefined` when the call has no token. @throws GatewayError for a token that is no good */
 export function callerOf(plane: DataPlane, call: ServerCall): Credential | undefined {
-  return authenticate(plane.credentials, call.headers.authorization, plane.clock.now());
+  const credential = authenticate(plane.credentials, call.headers.authorization, plane.clock.now());
+  call.accessKeyId = credential?.accessKeyId;
+  return credential;
 }
 
 /**

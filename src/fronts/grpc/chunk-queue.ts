@@ -10,7 +10,7 @@ export class ChunkQueue implements AsyncIterable<Buffer> {
   readonly #slices: Slice[] = [];
   #taken: FrameLease | undefined;
   #state: 'open' | 'ended' | 'closed' = 'open';
-  #failure: unknown;
+  #failure: Error | undefined;
   #wakeTaker: (() => void) | undefined;
   #wakeGiver: (() => void) | undefined;
 
@@ -31,7 +31,7 @@ export class ChunkQueue implements AsyncIterable<Buffer> {
   }
 
   /** Whoever takes gets this error. */
-  fail(error: unknown): void {
+  fail(error: Error): void {
     this.#failure ??= error;
     this.end();
   }

@@ -22,6 +22,7 @@ const PLAIN: GetOptions = Object.freeze({});
 
 export async function headObject(plane: DataPlane, call: ServerCall): Promise<void> {
   const { bucket: name, key } = decodeRequest(HeadRequest, await call.message());
+  call.resource = `/${name}/${key}`;
   const bucket = openBucket(plane, callerOf(plane, call), name);
   const info = await headReadable(plane, bucket, key);
   await call.write(ObjectInfo.encode(objectInfoOf(name, key, info)));
@@ -29,6 +30,7 @@ export async function headObject(plane: DataPlane, call: ServerCall): Promise<vo
 
 export async function getObject(plane: DataPlane, call: ServerCall): Promise<void> {
   const request = decodeRequest(GetRequest, await call.message());
+  call.resource = `/${request.bucket}/${request.key}`;
   const bucket = openBucket(plane, callerOf(plane, call), request.bucket);
   const key = parseObjectKey(request.key);
   const read = await getReadable(plane, bucket, key, optionsOf(request), call.signal);

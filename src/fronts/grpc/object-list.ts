@@ -20,6 +20,7 @@ const ENTRY_BYTES = 128;
 
 export async function listObjects(plane: DataPlane, call: ServerCall): Promise<void> {
   const request = decodeRequest(ListRequest, await call.message());
+  call.resource = `/${request.bucket}`;
   const bucket = openBucket(plane, callerOf(plane, call), request.bucket);
   requireAction(bucket, 'list');
   const limit = pageSize(request);

@@ -26,6 +26,7 @@ export async function putObject(plane: DataPlane, call: ServerCall): Promise<voi
   const chunk = decodeRequest(PutChunk, first);
   const { header } = chunk;
   if (header === undefined) throw new GatewayError('InvalidArgument', 'The first message has no header.');
+  call.resource = `/${header.bucket}/${header.key}`;
   const bucket = openBucket(plane, caller, header.bucket);
   requireAction(bucket, 'write');
   const target = parsePutHeader(header);

@@ -1,21 +1,18 @@
 /**
  * The messages of a call whose sender must keep a pace while it holds memory of the store: at least `bodyWindowBytesMin` in a
- * window, which only runs while we wait for the sender. Promises: the end of the messages is the end of the request and not that of
- * a call that broke off.
+ * window, which only runs while we wait for the sender.
  */
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { ServerCall } from './server-call.ts';
 
 export class PacedMessages {
-  readonly #call: ServerCall;
   readonly #messages: AsyncIterator<Buffer>;
   readonly #windowMs: number;
   #waitedMs = 0;
   #bytes = 0;
 
   constructor(call: ServerCall, windowMs: number = LIMITS.stalledConnectionMs) {
-    this.#call = call;
     this.#messages = call.messages()[Symbol.asyncIterator]();
     this.#windowMs = windowMs;
   }
@@ -23,9 +20,7 @@ export class PacedMessages {
   /** The next message, for whoever may take all the time in the world; `undefined` at the end of the request. */
   async nextWhenever(): Promise<Buffer | undefined> {
     const next = await this.#messages.next();
-    if (next.done !== true) return next.value;
-    if (this.#call.isOver) throw new GatewayError('RequestTimeout', 'The call was over before its last message came.');
-    return undefined;
+    return next.done === true ? undefined : next.value;
   }
 
   /** The next message; `undefined` at the end of the request. @throws GatewayError RequestTimeout, and as the messages throw */

@@ -32,7 +32,7 @@ export class PutResults {
     while (this.#waiting.length > 0) {
       const results = this.#waiting.splice(0, LIMITS.putResultsMax);
       try {
-        if (!this.#call.isOver) await this.#call.writeFramed([frameAll(results)]);
+        if (!this.#call.isOver) await this.#call.writeFramed([frameAll(results)], results.length);
       } catch {
         // The call is over, which its handler will see.
       }
