@@ -110,6 +110,10 @@ function cacheMetrics({ stats }: CachedReader, bytesMax: number): Metric[] {
   return [
     metric('counter', 'penstock_cache_hits_total', 'Records found in the cache.', stats.hits),
     metric('counter', 'penstock_cache_misses_total', 'Records read from volumes.', stats.misses),
+    metric('counter', 'penstock_read_ahead_bytes_total', 'Bytes that were read ahead, by what became of them.', [
+      { value: stats.aheadUsedBytes, labels: { outcome: 'used' } },
+      { value: stats.aheadWastedBytes, labels: { outcome: 'wasted' } },
+    ]),
     metric('gauge', 'penstock_cache_bytes', 'Bytes that the caches hold.', stats.bytes),
     metric('gauge', 'penstock_cache_entries', 'Records that the caches hold.', stats.entries),
     metric('gauge', 'penstock_cache_limit_bytes', 'Bytes that the caches may hold.', bytesMax),

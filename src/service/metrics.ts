@@ -33,7 +33,7 @@ export function metric(
   return { type, name, help, aggregator, values: typeof value === 'number' ? [{ value, labels: {} }] : value };
 }
 
-/** What a finished request tells; the S3 front's `RequestEvent` is one. */
+/** What a finished request or call tells: the S3 front's `RequestEvent` is one, and the gRPC front's `CallEvent` becomes one. */
 export interface RequestOutcome {
   readonly operation: string;
   readonly status: number;
@@ -54,11 +54,29 @@ interface OperationFigures {
   count: number;
 }
 
+/** How the metrics of a front are called. */
+export interface FrontNames {
+  /** `penstock_s3` */
+  readonly prefix: string;
+  /** `request`, as in `penstock_s3_requests_total`. */
+  readonly unit: string;
+  /** In the texts of help. */
+  readonly protocol: string;
+}
+
+export const S3_NAMES: FrontNames = { prefix: 'penstock_s3', unit: 'request', protocol: 'S3' };
+export const GRPC_NAMES: FrontNames = { prefix: 'penstock_grpc', unit: 'call', protocol: 'gRPC' };
+
 export class RequestMetrics {
+  readonly #names: FrontNames;
   readonly #operations = new Map<string, OperationFigures>();
   readonly #errors = new Map<string, number>();
   #bytesIn = 0;
   #bytesOut = 0;
+
+  constructor(names: FrontNames) {
+    this.#names = names;
+  }
 
   record(outcome: RequestOutcome): void {
     let figures = this.#operations.get(outcome.operation);
@@ -77,25 +95,26 @@ export class RequestMetrics {
   }
 
   collect(): Metric[] {
+    const { prefix, unit, protocol } = this.#names;
     const requests: MetricValue[] = [];
     const durations: MetricValue[] = [];
     for (const [operation, figures] of this.#operations) {
       for (const [status, value] of figures.statuses) requests.push({ value, labels: { operation, status } });
-      durations.push(...histogramValues('penstock_s3_request_duration_seconds', operation, figures));
+      durations.push(...histogramValues(`${prefix}_${unit}_duration_seconds`, operation, figures));
     }
     const errors = [...this.#errors].map(([code, value]) => ({ value, labels: { code } }));
     return [
-      metric('counter', 'penstock_s3_requests_total', 'Finished S3 requests.', requests),
+      metric('counter', `${prefix}_${unit}s_total`, `Finished ${protocol} ${unit}s.`, requests),
       {
         type: 'histogram',
-        name: 'penstock_s3_request_duration_seconds',
-        help: 'Time from the parsed head of a request to the end of its response.',
+        name: `${prefix}_${unit}_duration_seconds`,
+        help: `Time from the parsed head of a ${unit} to the end of its response.`,
         aggregator: 'sum',
         values: durations,
       },
-      metric('counter', 'penstock_s3_errors_total', 'S3 error answers by code.', errors),
-      metric('counter', 'penstock_s3_received_bytes_total', 'Bytes of request bodies.', this.#bytesIn),
-      metric('counter', 'penstock_s3_sent_bytes_total', 'Bytes of response bodies.', this.#bytesOut),
+      metric('counter', `${prefix}_errors_total`, `${protocol} errors by code.`, errors),
+      metric('counter', `${prefix}_received_bytes_total`, `Bytes of ${unit} bodies.`, this.#bytesIn),
+      metric('counter', `${prefix}_sent_bytes_total`, 'Bytes of response bodies.', this.#bytesOut),
     ];
   }
 

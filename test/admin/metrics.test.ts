@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { addUp, countersOf, metricsPage } from '../../src/fronts/admin/exposition.ts';
 import { figuresOf } from '../../src/fronts/admin/status.ts';
-import { metric, RequestMetrics, type RequestOutcome } from '../../src/service/metrics.ts';
+import { metric, RequestMetrics, type RequestOutcome, S3_NAMES } from '../../src/service/metrics.ts';
 
 function get(durationMs: number, status = 200, errorCode?: string): RequestOutcome {
   return { operation: 'GetObject', status, errorCode, bytesIn: 1, bytesOut: 10, durationMs };
 }
 
 function worker(...outcomes: RequestOutcome[]): RequestMetrics {
-  const requests = new RequestMetrics();
+  const requests = new RequestMetrics(S3_NAMES);
   for (const outcome of outcomes) requests.record(outcome);
   return requests;
 }

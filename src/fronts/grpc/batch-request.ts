@@ -85,9 +85,9 @@ function refOf(bucket: BucketName, keyName: string, range: SampleRef['range']): 
   if (key instanceof GatewayError) return { bucket, key: NO_KEY, refused: key };
   if (range === undefined) return { bucket, key };
   const { start, end } = range;
-  if (end !== undefined && end < start) {
-    const message = `The range ends at ${end}, before its start ${start}.`;
-    return { bucket, key, refused: new GatewayError('InvalidRange', message, { resource: `/${bucket}/${key}` }) };
+  if (end !== undefined && end <= start) {
+    const message = `The range ends at ${end}, which is not behind its start ${start}.`;
+    return { bucket, key, refused: new GatewayError('InvalidArgument', message, { resource: `/${bucket}/${key}` }) };
   }
   return { bucket, key, range: end === undefined ? { start } : { start, end } };
 }
