@@ -308,6 +308,8 @@ export const LIMITS = {
   batchFillBytes: 256 * KiB,
   /** The buffer for heads, padding and small bodies: what one fill of small objects becomes. */
   batchOutBytes: 512 * KiB,
+  /** Pairs of these buffers that a worker keeps for the next batches: 12 MiB. */
+  batchBuffersKept: 16,
   /** Bodies up to this are copied behind their head. */
   batchCopyBytes: 32 * KiB,
   /** What one reference takes while its batch is sent: its key, and its places in the lists of front and store. */

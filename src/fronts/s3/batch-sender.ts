@@ -16,6 +16,7 @@ import { LIMITS } from '../../base/limits.ts';
 import type { BatchEntry, BatchRead, BatchRef, ObjectInfo } from '../../base/object-store.ts';
 import { paxRecord, TAR_END_BYTES, type TarMember, tarPadding, writeTarHead } from '../../format/tar-header.ts';
 import { END_NAME, memberName } from './batch-names.ts';
+import type { BatchBuffers } from './front.ts';
 import { type BodyWriter, isGone } from './reply.ts';
 import type { BusySocket, Exchange } from './request.ts';
 
@@ -28,8 +29,9 @@ export interface SenderPlan {
   readonly batch: BatchRead;
   /** What the client may hear of a slot's failure. */
   readonly refusal: (slot: number, error: GatewayError) => GatewayError;
-  /** Once, however it ends. */
-  readonly ended: () => void;
+  readonly buffers: BatchBuffers;
+  /** Once. `isClean`: nothing uses the buffers any more, neither the store nor the kernel. */
+  readonly ended: (isClean: boolean) => void;
 }
 
 /** A slot whose head has left and whose bytes are still coming. */
@@ -48,10 +50,10 @@ const HEAD_BYTES_MAX = 16 * 1024;
 
 export class BatchSender implements BodyWriter {
   readonly #plan: SenderPlan;
-  readonly #fill = Buffer.allocUnsafeSlow(LIMITS.batchFillBytes);
-  /** Heads, padding and small bodies. What lies before `#from` is queued, what lies before `#used` is written. */
-  readonly #out = Buffer.allocUnsafeSlow(LIMITS.batchOutBytes);
+  readonly #out: Buffer;
+  /** What lies before it in `#out` was handed over. */
   #from = 0;
+  /** What lies before it in `#out` is written. */
   #used = 0;
   /** The last of what the next write takes along: its callback says that everything has left. */
   #pending: Buffer | undefined;
@@ -66,13 +68,18 @@ export class BatchSender implements BodyWriter {
 
   constructor(plan: SenderPlan) {
     this.#plan = plan;
+    this.#out = plan.buffers.out;
   }
 
   discard(): void {
+    this.#end(true);
+  }
+
+  #end(isClean: boolean): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#plan.batch.close();
-    this.#plan.ended();
+    this.#plan.ended(isClean);
   }
 
   async writeTo(x: Exchange): Promise<void> {
@@ -85,20 +92,22 @@ export class BatchSender implements BodyWriter {
     x.req.socket.on('close', leave);
     try {
       await this.#sendAll(x, abort.signal);
+      this.#end(!isGone(x));
     } catch (error) {
       if (!isGone(x)) throw error;
     } finally {
       x.res.off('close', leave);
       x.req.socket.off('close', leave);
-      this.discard();
+      this.#end(false);
     }
   }
 
   async #sendAll(x: Exchange, signal: AbortSignal): Promise<void> {
-    const { batch, refs } = this.#plan;
+    const { batch, refs, buffers } = this.#plan;
+    const { fill } = buffers;
     const socket = x.req.socket as BusySocket;
     for (;;) {
-      const filled = batch.fill(this.#fill, LIMITS.batchFillEntries, signal);
+      const filled = batch.fill(fill, LIMITS.batchFillEntries, signal);
       if (filled instanceof Promise) socket.s3Busy = true; // the client waits for us
       const entries = filled instanceof Promise ? await filled : filled;
       socket.s3Busy = false;
@@ -107,7 +116,7 @@ export class BatchSender implements BodyWriter {
       let at = 0;
       for (const entry of entries) {
         if (this.#out.length - this.#used < HEAD_BYTES_MAX) await this.#flush();
-        this.#add(entry, this.#fill.subarray(at, at + entry.length));
+        this.#add(entry, fill.subarray(at, at + entry.length));
         at += entry.length;
       }
       await this.#flush();

@@ -74,6 +74,14 @@ export interface S3Front {
   drain(graceMs: number): Promise<void>;
 }
 
+/** What one batch is sent with. */
+export interface BatchBuffers {
+  /** Of `batchFillBytes`: what the store fills. */
+  readonly fill: Buffer;
+  /** Of `batchOutBytes`: heads, padding and small bodies. */
+  readonly out: Buffer;
+}
+
 /** What every request of one front shares. */
 export interface FrontState {
   readonly storage: Storage;
@@ -101,6 +109,8 @@ export interface FrontState {
   collectedBytes: number;
   /** Bytes of the buffers and lists of batches that are being sent. */
   batchBytes: number;
+  /** Buffers of batches that have been sent, for the next ones. */
+  readonly batchBuffers: BatchBuffers[];
   /** From `drain` on: every answer closes its connection. */
   draining: boolean;
 }

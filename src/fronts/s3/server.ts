@@ -91,6 +91,7 @@ function createState(deps: S3FrontDeps, checksums: Checksums): FrontState {
     inFlight: 0,
     collectedBytes: 0,
     batchBytes: 0,
+    batchBuffers: [],
     draining: false,
   };
 }
