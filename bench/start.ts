@@ -7,7 +7,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +22,7 @@ import { alternate, type Contender, type Measures } from './measure/rounds.ts';
 import { openEmbedded, putMany } from './rig/embedded-store.ts';
 import { bannerOf, gatewayStatus, spawnGateway } from './rig/gateway.ts';
 import { keyAt, shuffledPosition } from './rig/index-content.ts';
+import { dropFile, filesIn } from './rig/page-cache.ts';
 import { freePort } from './rig/ports.ts';
 import { RawConnection } from './rig/raw-connection.ts';
 import { signedGet, signedPut } from './rig/signed-requests.ts';
@@ -164,16 +165,6 @@ async function writeAndKill(
   connection.close();
 }
 
-/** Drops a file's pages, whoever owns them: dd's `nocache` with a count of 0 advises the kernel of the whole file. */
-function dropFiles(folder: string): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const { status, stderr } = spawnSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0'], { encoding: 'utf8' });
-    if (status !== 0) throw new BenchError(`dd could not drop ${path}: ${stderr}`);
-  }
-}
-
 /** @returns why not, or `undefined` when everything was dropped */
 function dropEverything(): string | undefined {
   if (process.getuid?.() !== 0) return 'only root can drop the whole page cache';
@@ -197,7 +188,7 @@ async function measure(options: Options, owned: Belongings): Promise<void> {
     {
       name: "store's files dropped",
       run: () => {
-        dropFiles(join(folder, 'store'));
+        for (const path of filesIn(join(folder, 'store'))) dropFile(path);
         return start();
       },
     },

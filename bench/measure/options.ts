@@ -53,6 +53,13 @@ export function parseOptions<T extends OptionTable>(table: T, argv: readonly str
   return Object.fromEntries(values) as OptionValues<T>;
 }
 
+/** `4,10,16` as numbers above 0. @throws BenchError */
+export function parseNumbers(name: string, text: string): number[] {
+  const numbers = text.split(',').map(Number);
+  if (numbers.every((number) => Number.isFinite(number) && number > 0)) return numbers;
+  throw new BenchError(`--${name} is "${text}"; expected numbers above 0 with commas between them.`);
+}
+
 /** Runs a benchmark with what the command line says. What the user can act on is printed without a stack. */
 export async function runBenchmark<T extends OptionTable>(
   benchmark: string,
