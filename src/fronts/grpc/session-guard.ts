@@ -45,11 +45,10 @@ export class SessionGuard implements Peer {
     session.once('close', () => this.#closed());
   }
 
-  /** Resolves when the connection is no more. */
+  /** Resolves when the connection is no more. Ask while its socket has not said so: one that is destroyed says it turns later. */
   closed(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#socket.destroyed) resolve();
-      else this.#socket.once('close', () => resolve());
+      this.#socket.once('close', () => resolve());
     });
   }
 
