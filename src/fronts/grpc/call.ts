@@ -78,7 +78,8 @@ export class GrpcCall implements ServerCall {
     this.headers = headers;
     this.remoteAddress = peer.remoteAddress;
     const isGzip = headers['grpc-encoding'] === 'gzip';
-    this.#reader = new RequestReader(stream, method?.messageBytesMax ?? 0, isGzip, front.memory);
+    const isStream = method?.kind === 'client-stream' || method?.kind === 'bidi-stream';
+    this.#reader = new RequestReader(stream, method?.messageBytesMax ?? 0, isGzip, isStream, front.memory);
     this.#writer = new ResponseWriter(stream, method?.compresses === true && takesGzip(headers));
     const timeoutMs = timeoutOf(headers);
     this.deadlineMs = this.startedMs + timeoutMs;

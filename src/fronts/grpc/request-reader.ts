@@ -3,6 +3,9 @@
  * The messages of one call's request, read when they are asked for. Promises: while nobody asks, the stream is paused, so that the
  * client's window fills and it stops; a request that breaks off never looks like one that ended; what cannot be read ends the call.
  *
+ * Clients on Node (grpc-js) cancel an upload by ending it and then resetting it. The reset comes right behind, so the end of a stream of
+ * messages is believed two turns later; where it still comes too late, only a size or checksum inside the messages can tell.
+ *
  * Hardest decision: nothing is read ahead here. The flow-control window is the read-ahead: one more message in it costs memory that
  * nobody counts, and saves no round trip.
  */
@@ -18,6 +21,7 @@ export class RequestReader {
   readonly #frames: FrameReader;
   readonly #messageBytesMax: number;
   readonly #isGzip: boolean;
+  readonly #isStream: boolean;
   readonly #memory: RequestMemory;
   /** What `#memory` knows of. */
   #charged = 0;
@@ -30,8 +34,16 @@ export class RequestReader {
   bytes = 0;
   messages = 0;
 
-  constructor(stream: ServerHttp2Stream, messageBytesMax: number, isGzip: boolean, memory: RequestMemory) {
+  /** @param isStream more than one message is expected */
+  constructor(
+    stream: ServerHttp2Stream,
+    messageBytesMax: number,
+    isGzip: boolean,
+    isStream: boolean,
+    memory: RequestMemory,
+  ) {
     this.#stream = stream;
+    this.#isStream = isStream;
     this.#frames = new FrameReader(messageBytesMax);
     this.#messageBytesMax = messageBytesMax;
     this.#isGzip = isGzip;
@@ -117,11 +129,15 @@ export class RequestReader {
       else if (this.#tryCharge(this.#frames.held)) this.#wake();
       else this.stop(noMemory());
     });
-    stream.on('end', () => {
+    const end = () => {
       // A reset ends the stream as well.
       if (stream.aborted || stream.destroyed) return;
       this.#isEnded = true;
       this.#wake?.();
+    };
+    stream.on('end', () => {
+      if (this.#isStream) setImmediate(() => setImmediate(end));
+      else end();
     });
   }
 

@@ -26,8 +26,9 @@ export interface ServerCall {
   resource?: string | undefined;
   /**
    * Messages of the request, decompressed, with back-pressure: while nobody asks, little is read. A message belongs to the receiver.
-   * Their end is the end of the request. Throws a GatewayError for a malformed one, and when the call is over before its request
-   * ended: what breaks off never looks complete. Call it once.
+   * Their end is the end of the request; throws a GatewayError for a malformed one, and when the call is over before that end. Yet a
+   * client on Node cancels by ending its request before it resets it, and the reset may come late: what must be whole has to say its
+   * size or checksum in its messages, and `isOver` is worth a look before it is kept. Call it once.
    */
   messages(): AsyncIterable<Buffer>;
   /**
