@@ -50,6 +50,7 @@ export interface SupervisorOptions {
 export async function serve(options: SupervisorOptions): Promise<number> {
   const { process, flags } = options;
   const startedMs = performance.now();
+  process.env.UV_THREADPOOL_SIZE ??= String(LIMITS.diskThreads); // for the children: it counts at the start of a process
   const config = loadConfig({ flags, env: process.env, cwd: process.cwd(), cores: usableCores() });
   const tls = readTls(config);
   prepareFolder(config.data, process.pid);

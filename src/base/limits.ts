@@ -106,6 +106,8 @@ export const LIMITS = {
   shutdownMs: 30_000,
 
   // --- processes ---
+  /** Threads of a process that wait for the disk: flash answers many reads at once, and four, which is Node's number, are few. */
+  diskThreads: 16,
   /** A dead worker or keeper is started again after this, doubled for each failure up to the maximum. */
   restartDelayMinMs: 100,
   restartDelayMaxMs: 10_000,

@@ -138,7 +138,7 @@ export class LocalBatch implements BatchRead {
   }
 
   async #untilSomethingCame(signal: AbortSignal | undefined): Promise<void> {
-    const coming = this.#looking ?? this.#flights.next();
+    const coming = (this.#looking ?? this.#flights.next()).then(endOfTurn);
     if (signal === undefined) return await coming;
     let stop: () => void = () => {};
     const stopped = new Promise<void>((resolve) => {
@@ -362,6 +362,11 @@ export class LocalBatch implements BatchRead {
     this.#lookup.again(slot);
     return true;
   }
+}
+
+/** Reads that end together are told of one by one in one turn of the event loop: whoever waits for it gets them all at once. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function firstOf<T>(run: Run<T>, count: number): Run<T> {
