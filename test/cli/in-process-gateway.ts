@@ -1,35 +1,50 @@
-/** The S3 front on a memory store, in the process of the test, and a terminal whose output can be read. */
+/** The S3 front and the gRPC front on one memory store, in the process of the test, and a terminal whose output can be read. */
+import { setMaxListeners } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
 import type { Storage } from '../../src/base/object-store.ts';
 import type { ExitCode } from '../../src/cli/exit.ts';
 import { runToExitCode, type Terminal, type Verb } from '../../src/cli/terminal.ts';
+import { loadEntityHashes } from '../../src/format/entity-hash.ts';
+import { newBatchStats } from '../../src/fronts/grpc/get-batch.ts';
+import { createGrpcFront } from '../../src/fronts/grpc/server.ts';
+import { penstockMethods } from '../../src/fronts/grpc/services.ts';
 import { createS3Front } from '../../src/fronts/s3/server.ts';
 import { type Environment, openCredentials } from '../../src/service/credentials.ts';
 import { createMemoryStorage } from '../../src/store/memory-store.ts';
 
 export interface TestGateway {
   readonly endpoint: string;
+  /** Address of the gRPC front, which verbs are not told of. */
+  readonly grpc: string;
   readonly env: Environment;
   readonly storage: Storage;
-  /** Requests that were answered, as `METHOD Operation`. */
+  /** Requests that were answered, as `METHOD Operation`; calls as `GRPC Method`. */
   readonly requests: string[];
   stop(): Promise<void>;
 }
 
 const KEY = { PENSTOCK_ACCESS_KEY: 'tester', PENSTOCK_SECRET_KEY: 'secret-of-the-test' };
-const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
 export async function startTestGateway(): Promise<TestGateway> {
   const storage = createMemoryStorage();
   const requests: string[] = [];
+  const credentials = openCredentials('/nonexistent', { clock: systemClock, env: KEY });
+  const plane = { storage, credentials, clock: systemClock, log: silentLog, hashes: await loadEntityHashes() };
+  const grpcFront = createGrpcFront({
+    methods: penstockMethods(plane, newBatchStats()),
+    log: silentLog,
+    observe: ({ method }) => requests.push(`GRPC ${method.slice(method.lastIndexOf('/') + 1)}`),
+  });
+  await new Promise<void>((resolve) => grpcFront.server.listen(0, '127.0.0.1', resolve));
   const front = await createS3Front({
     storage,
-    credentials: openCredentials('/nonexistent', { clock: systemClock, env: KEY }),
+    credentials,
     clock: systemClock,
-    log: SILENT,
+    log: silentLog,
     observe: ({ method, operation }) => requests.push(`${method} ${operation}`),
     region: 'us-east-1',
     domains: [],
@@ -37,7 +52,12 @@ export async function startTestGateway(): Promise<TestGateway> {
   await new Promise<void>((resolve) => front.server.listen(0, '127.0.0.1', resolve));
   const endpoint = `http://127.0.0.1:${(front.server.address() as AddressInfo).port}`;
   const env = { ...KEY, PENSTOCK_ENDPOINT: endpoint };
-  return { endpoint, env, storage, requests, stop: () => front.drain(1000) };
+  const grpc = `127.0.0.1:${(grpcFront.server.address() as AddressInfo).port}`;
+  const stop = async (): Promise<void> => {
+    grpcFront.server.close();
+    await Promise.all([front.drain(1000), grpcFront.drain(1000)]);
+  };
+  return { endpoint, grpc, env, storage, requests, stop };
 }
 
 export interface Outcome {
@@ -56,7 +76,9 @@ export async function runVerbHere(verb: Verb, env: Environment, options: RunOpti
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const stdin = Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]);
-  const terminal: Terminal = { stdin, stdout, stderr, env, signal: options.signal ?? new AbortController().signal };
+  const signal = options.signal ?? new AbortController().signal;
+  setMaxListeners(0, signal); // as the command line does
+  const terminal: Terminal = { stdin, stdout, stderr, env, signal };
   const printed = Promise.all([text(stdout), text(stderr)]);
   const exitCode = await runToExitCode(verb, terminal);
   stdout.end();
