@@ -10,7 +10,14 @@ export interface ReportData {
   readonly settings: Readonly<Record<string, unknown>>;
   readonly series: readonly (Series & { readonly min: number; readonly median: number; readonly max: number })[];
   readonly ratios: readonly Ratio[];
+  readonly tables: readonly Table[];
   readonly remarks: readonly string[];
+}
+
+/** Figures arranged for people; the first row names the columns. */
+export interface Table {
+  readonly title: string;
+  readonly rows: readonly (readonly string[])[];
 }
 
 /** Three significant figures at least, whole above 1,000. */
@@ -32,12 +39,20 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   return lines.join('\n');
 }
 
+/** As Markdown, to be copied into a text. Columns of figures are to the right. Pure. */
+export function formatMarkdown({ title, rows: [names = [], ...rows] }: Table): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const rule = names.map((_, column) => (column === 0 ? '---' : '---:'));
+  return [`${title}\n`, line(names), line(rule), ...rows.map(line)].join('\n');
+}
+
 export class Report {
   readonly #benchmark: string;
   readonly #machine = describeMachine();
   readonly #settings: Readonly<Record<string, unknown>>;
   readonly #series: Series[] = [];
   readonly #ratios: Ratio[] = [];
+  readonly #tables: Table[] = [];
   readonly #remarks: string[] = [];
 
   constructor(benchmark: string, settings: Readonly<Record<string, unknown>>) {
@@ -66,6 +81,11 @@ export class Report {
     this.#ratios.push(ratio);
   }
 
+  /** Printed last. */
+  addTable(title: string, rows: readonly (readonly string[])[]): void {
+    this.#tables.push({ title, rows });
+  }
+
   remark(sentence: string): void {
     this.#remarks.push(sentence);
   }
@@ -78,13 +98,14 @@ export class Report {
       settings: this.#settings,
       series: this.#series.map((one) => ({ ...one, ...summarise(one.values) })),
       ratios: this.#ratios,
+      tables: this.#tables,
       remarks: this.#remarks,
     };
   }
 
   /** Prints everything, and writes it to `jsonFile` unless that is empty. */
   finish(jsonFile: string): void {
-    const { series, ratios, remarks } = this.data;
+    const { series, ratios, tables, remarks } = this.data;
     const figures = series.map(({ contender, measure, min, median, max, values }) =>
       values.length === 1
         ? [contender, measure, '', formatFigure(median), '']
@@ -101,6 +122,7 @@ export class Report {
       process.stdout.write(`\n${formatTable([['ratio', '', 'median of pairs', 'of the best'], ...lines])}\n`);
     }
     for (const sentence of remarks) process.stdout.write(`\n${sentence}\n`);
+    for (const table of tables) process.stdout.write(`\n${formatMarkdown(table)}\n`);
     if (jsonFile !== '') writeFileSync(jsonFile, `${JSON.stringify(this.data, undefined, 2)}\n`);
   }
 }

@@ -56,6 +56,12 @@ export async function alternate(
   return [...series.values()];
 }
 
+/** Median of a contender's measure; `undefined` when it had none. */
+export function medianOf(series: readonly Series[], contender: string, measure: string): number | undefined {
+  const found = series.find((one) => one.contender === contender && one.measure === measure);
+  return found === undefined ? undefined : summarise(found.values).median;
+}
+
 export interface Ratio {
   readonly contender: string;
   readonly peer: string;

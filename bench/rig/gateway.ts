@@ -11,6 +11,7 @@ import { SIGNER } from './signed-requests.ts';
 export interface Gateway {
   readonly child: ChildProcess;
   readonly s3Port: number;
+  readonly grpcPort: number;
   readonly admin: string;
   status(): Promise<GatewayStatus>;
   stop(): Promise<void>;
@@ -71,9 +72,38 @@ export async function gatewayStatus(admin: string): Promise<GatewayStatus> {
   return (await (await fetch(`${admin}/status`)).json()) as GatewayStatus;
 }
 
+/** Of the event loop of one process since the last look at the metrics, which this is too. */
+export interface LoopDelay {
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+/** From the text of the metrics. Pure. */
+export function loopDelayIn(metrics: string, process: string): LoopDelay {
+  const ms = (name: string, more: string): number =>
+    Number(new RegExp(`^${name}\\{process="${process}"${more}\\} (\\S+)$`, 'm').exec(metrics)?.[1] ?? Number.NaN) *
+    1000;
+  return {
+    p99Ms: ms('penstock_event_loop_delay_seconds', ',quantile="0.99"'),
+    maxMs: ms('penstock_event_loop_delay_max_seconds', ''),
+  };
+}
+
+export async function loopDelay(admin: string, process: string): Promise<LoopDelay> {
+  return loopDelayIn(await (await fetch(`${admin}/metrics`)).text(), process);
+}
+
 export async function startGateway(owned: Belongings, options: GatewayOptions): Promise<Gateway> {
   const child = spawnGateway(owned, options);
   const { s3, admin } = await bannerOf(child);
-  const s3Port = Number(new URL(s3).port);
-  return { child, s3Port, admin, status: () => gatewayStatus(admin), stop: () => owned.end(child) };
+  const { addresses } = await gatewayStatus(admin);
+  const grpcPort = Number(new URL(`http://${addresses.grpc}`).port);
+  return {
+    child,
+    s3Port: Number(new URL(s3).port),
+    grpcPort,
+    admin,
+    status: () => gatewayStatus(admin),
+    stop: () => owned.end(child),
+  };
 }

@@ -1,0 +1,54 @@
+/** Batches read by Python, in a process of its own: see batch_load.py. */
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { mintToken } from '../../src/format/bearer-token.ts';
+import { type Belongings, onCore } from '../measure/belongings.ts';
+import { BenchError } from '../measure/options.ts';
+import type { BatchLoad, BatchOrder, BatchReply } from './batch-clients.ts';
+import { SIGNER } from './signed-requests.ts';
+
+const PROGRAM = fileURLToPath(new URL('batch_load.py', import.meta.url));
+const CLIENT = fileURLToPath(new URL('../../clients/python/src', import.meta.url));
+const TOKEN_LIFE_MS = 3_600_000;
+
+function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, PYTHONPATH: CLIENT };
+}
+
+/** What it would read with; `undefined` where Python has no grpcio. */
+export function pythonClient(python: string): string | undefined {
+  const has = (module: string): boolean =>
+    spawnSync(python, ['-c', `import ${module}`], { env: environment() }).status === 0;
+  if (has('penstock_client')) return 'Python client';
+  return has('grpc') ? 'Python grpcio, bytes counted' : undefined;
+}
+
+export class PythonBatches {
+  readonly #child: ChildProcess;
+  readonly #lines: Interface;
+
+  constructor(owned: Belongings, options: { readonly python: string; readonly core: number; readonly cores: number }) {
+    const [command, args] = onCore(options.core, options.cores, options.python, [PROGRAM]);
+    this.#child = owned.spawn(command, args, 'python3-grpcio', {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: environment(),
+    });
+    this.#lines = createInterface({ input: this.#child.stdout as Readable });
+  }
+
+  async run({ port, bucket, set, batch, streams, seconds }: Omit<BatchOrder, 'by'>): Promise<BatchLoad> {
+    const key = { accessKeyId: SIGNER.accessKeyId, secretKey: SIGNER.secret };
+    const token = mintToken({ ...key, expiresMs: Date.now() + TOKEN_LIFE_MS });
+    const order = { ...key, token, port, bucket, kib: set.kib, count: set.count, batch, streams, seconds };
+    const answered = new Promise<string>((resolve, reject) => {
+      this.#lines.once('line', resolve);
+      this.#lines.once('close', () => reject(new BenchError('the Python client ended.')));
+    });
+    (this.#child.stdin as Writable).write(`${JSON.stringify(order)}\n`);
+    const reply = JSON.parse(await answered) as BatchReply;
+    if ('failure' in reply) throw new BenchError(`Python: ${reply.failure}`);
+    return reply.result;
+  }
+}
