@@ -2,7 +2,6 @@
  * HTTP/2 frames by hand, for what no client sends: https://www.rfc-editor.org/rfc/rfc9113 and, for headers, the simplest form of
  * https://www.rfc-editor.org/rfc/rfc7541 (literals without an index).
  */
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 
 export const FRAME = {
@@ -138,7 +137,9 @@ export class RawPeer {
     await this.hears(({ type, flags, payload }) => type === FRAME.ping && flags === ACK && payload.equals(mark));
   }
 
+  /** What was said has left, or cannot. */
   async drained(): Promise<void> {
-    if (this.socket.writableNeedDrain) await once(this.socket, 'drain');
+    if (!this.socket.writableNeedDrain) return;
+    await Promise.race([new Promise((drained) => this.socket.once('drain', drained)), this.closed]);
   }
 }
