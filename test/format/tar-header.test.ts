@@ -140,6 +140,14 @@ test('a reader that knows no records sees a harmless name', () => {
   }
 });
 
+test('a record is followed by zeros, whatever was in the buffer', () => {
+  const head = Buffer.alloc(2048, 0xff);
+  writeTarHead(head, 0, { ...plain('a'), size: 0 });
+  const text = paxRecord('path', 'a');
+  assert.equal(head.toString('latin1', 512, 512 + text.length), text);
+  assert.ok(head.subarray(512 + text.length, 1024).every((byte) => byte === 0));
+});
+
 test('what does not fit writes nothing', () => {
   const room = Buffer.alloc(2048, 0xff);
   assert.equal(writeTarHead(room, 512, { ...plain('a'), size: 0 }), 2048);

@@ -99,7 +99,7 @@ test('a body that is not as it should be is refused with what and where', () => 
 });
 
 test('the largest list is taken, and one more is not', () => {
-  const keys = Array.from({ length: LIMITS.batchRefsMax }, (_, i) => `[{,${i}"\\`);
+  const keys = Array.from({ length: LIMITS.batchRefsMax }, (_, i) => `",,,,,,,,[{${i}\\`);
   const objects = keys.map((key, i) => ({ key, bucket: 'labels', start: i, end: i + 1 }));
   assert.equal(parse({ objects, order: 'strict', next: keys }).refs.length, LIMITS.batchRefsMax);
   assert.match(messageOf(JSON.stringify([...keys, 'k'])), /keys has 100001 elements/);

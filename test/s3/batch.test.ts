@@ -155,6 +155,18 @@ test('any batch is what the GETs of its objects are', async () => {
   );
 });
 
+test('heads of every size fit, and what was in the buffers does not shine through', async () => {
+  const names = Array.from({ length: 300 }, (_, i) => `${String(i).padStart(4, '0')}${'%'.repeat(1020)}`);
+  await put('any', 'noise', noise(LIMITS.batchCopyBytes));
+  await put('any', 'small', noise(1000));
+  const slots = await fetchBatch('any', [...names, ...new Array(100).fill('noise')]);
+  assert.deepEqual(statuses(slots), [...names.map(() => 'NoSuchKey'), ...new Array(100).fill('OK')]);
+  const bytes = bytesOf(await f.send(batchRequest('any', ['small'], { user: MAIN })));
+  assert.ok(bytes.subarray(3 * 512, 3 * 512 + 1000).equals(noise(1000)));
+  assert.ok(bytes.subarray(3 * 512 + 1000, 5 * 512).every((byte) => byte === 0));
+  assert.ok(bytes.subarray(-1024).every((byte) => byte === 0));
+});
+
 test('tar unpacks it and python reads it', async () => {
   const files = new Map<string, Buffer>();
   for (let i = 0; i < 300; i++) files.set(`set ${i % 7}/ü${i}.png`, noise((i * 997) % 40_000, i));
