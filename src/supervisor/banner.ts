@@ -33,7 +33,7 @@ export function startBanner(facts: BannerFacts): string {
     `  Penstock ${facts.version} is ready (${workers}, ${(facts.startMs / 1000).toFixed(1)} s)`,
     '',
     `    S3      ${s3}   region ${facts.region}`,
-    `    gRPC    ${url(facts.grpc, tls)}   health only in this version`,
+    `    gRPC    ${url(facts.grpc, tls)}   batches, for training clients`,
     `    admin   ${url(facts.admin, tls)}   /healthz /readyz /metrics /status`,
     `    data    ${facts.data}`,
     '',

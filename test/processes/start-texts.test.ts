@@ -120,7 +120,7 @@ describe('the banner', () => {
   Penstock 1.2.3 is ready (2 workers, 0.6 s)
 
     S3      http://127.0.0.1:9000   region eu-1
-    gRPC    http://127.0.0.1:9002   health only in this version
+    gRPC    http://127.0.0.1:9002   batches, for training clients
     admin   http://[::1]:9001   /healthz /readyz /metrics /status
     data    /flash
 
