@@ -75,12 +75,11 @@ function optionsFor(x: Exchange, refs: readonly BatchRef[]): BatchOptions {
 function refusalFor(x: Exchange, { bucket, key }: BatchRef, error: GatewayError): GatewayError {
   const { code } = error;
   if (code === 'AccessDenied' || (code === 'NoSuchKey' && !mayList(x, bucket))) return new GatewayError('AccessDenied');
-  if (code === 'DataLoss' || code === 'InternalError') {
-    x.front.log.error(
-      { requestId: x.id, operation: x.operation, resource: `/${bucket}/${key}`, err: error.cause ?? error },
-      'An object of a batch could not be read.',
-    );
-  }
+  const facts = { requestId: x.id, operation: x.operation, resource: `/${bucket}/${key}` };
+  if (code === 'DataLoss')
+    x.front.log.error({ ...facts, reason: error.message }, 'Stored bytes are damaged and were not served.');
+  else if (code === 'InternalError')
+    x.front.log.error({ ...facts, err: error.cause ?? error }, 'A read failed in a way that nobody foresaw.');
   return error;
 }
 
