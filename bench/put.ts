@@ -7,7 +7,6 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus, tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { GatewayStatus } from '../src/fronts/admin/status.ts';
 import { Belongings } from './measure/belongings.ts';
 import { diskOf } from './measure/machine.ts';
 import { BenchError, type OptionValues, ROUND_OPTIONS, runBenchmark } from './measure/options.ts';
@@ -17,8 +16,7 @@ import { alternate, type Contender, type Measures, ratioOf } from './measure/rou
 import { runFio } from './rig/fio.ts';
 import { type Gateway, startGateway } from './rig/gateway.ts';
 import { type PutReply, type PutResult, servePutOrders } from './rig/put-clients.ts';
-import { RawConnection } from './rig/raw-connection.ts';
-import { signedPut } from './rig/signed-requests.ts';
+import { createBucket, groupsBetween } from './rig/put-figures.ts';
 
 const OPTIONS = {
   clients: [64, 'clients, each with a connection and one PUT at a time'],
@@ -63,27 +61,6 @@ class Clients {
   }
 }
 
-async function createBucket(port: number): Promise<void> {
-  const connection = await RawConnection.open(port);
-  const { status, body } = await connection.exchange(signedPut(`/${BUCKET}`, `127.0.0.1:${port}`, Date.now(), 0));
-  if (status !== 200) throw new BenchError(`the bucket could not be made: ${status} ${body.toString()}`);
-  connection.close();
-}
-
-/** What the gateway counted between two moments. */
-function groupsBetween(before: GatewayStatus, after: GatewayStatus): Measures {
-  const grown = (name: string): number => (after.figures[name] ?? 0) - (before.figures[name] ?? 0);
-  const groups = grown('commit_groups_total');
-  const transactions = grown('index_transactions_total');
-  return {
-    'objects in a group': grown('commit_records_total') / groups,
-    'KiB in a group': grown('commit_bytes_total') / groups / 1024,
-    'write and flush of a group, ms': (grown('commit_sync_seconds_total') * 1000) / groups,
-    'objects in an index transaction': grown('commit_records_total') / transactions,
-    'index transaction, ms': (grown('index_commit_seconds_total') * 1000) / transactions,
-  };
-}
-
 async function putTurn(gateway: Gateway, clients: Clients, seconds: number): Promise<Measures> {
   const before = await gateway.status();
   const pids = familyOf(gateway.child.pid as number);
@@ -119,7 +96,7 @@ async function measure(options: Options, owned: Belongings): Promise<void> {
   const folder = owned.temporaryFolder(options.dir);
   const report = new Report('put', { ...options, disk: diskOf(folder) });
   const gateway = await startGateway(owned, { dir: `${folder}/store`, workers, cores: cpus().length, profiles });
-  await createBucket(gateway.s3Port);
+  await createBucket(gateway.s3Port, BUCKET);
   const clients = new Clients(owned, gateway.s3Port, options);
   const warm = await putTurn(gateway, clients, Math.min(2, seconds));
   const groupBytes = Math.max(1, Math.round(((warm['KiB in a group'] as number) * 1024) / BLOCK_BYTES)) * BLOCK_BYTES;
