@@ -3,102 +3,30 @@ import { test } from 'node:test';
 import { crc32 } from '@node-rs/crc32';
 import fc from 'fast-check';
 import { LIMITS } from '../../src/base/limits.ts';
-import { parseBucketName, parseObjectKey } from '../../src/base/names.ts';
+import { parseObjectKey } from '../../src/base/names.ts';
 import type { ObjectStore } from '../../src/base/object-store.ts';
-import type { Input } from '../../src/format/message-type.ts';
-import { type PutEntry, PutFrame, type PutHeader, PutResult } from '../../src/format/messages.ts';
+import { PutFrame } from '../../src/format/messages.ts';
 import { putBatchMethod } from '../../src/fronts/grpc/put-batch.ts';
-import type { GrpcMethod } from '../../src/fronts/grpc/server-call.ts';
 import { bytesOf, KiB, MiB, noise, sameBytes } from '../contract/scene.ts';
 import { ALT, MAIN } from '../s3/users.ts';
 import { openEmbedded, temporaryFolder } from '../store/local-scene.ts';
-import type { HandMadeCall } from './hand-made-call.ts';
-import { callAs, openPlane, type Plane, reasonOf, refusedWith } from './services-scene.ts';
-
-const BUCKET = parseBucketName('images');
-
-async function scene(objects?: (whole: ObjectStore) => ObjectStore): Promise<Plane> {
-  const plane = await openPlane();
-  await plane.storage.buckets.create(BUCKET, MAIN.ownerId, { acl: 'private' });
-  if (objects === undefined) return plane;
-  return { ...plane, storage: { ...plane.storage, objects: objects(plane.storage.objects) } };
-}
-
-interface Item {
-  readonly slot: number;
-  readonly bytes: Buffer;
-  readonly header?: Partial<Input<PutHeader>>;
-  readonly crc32?: number;
-  /** Goes on with a slot of an earlier entry. */
-  readonly isRest?: boolean;
-}
-
-function entryOf({ slot, bytes, header, crc32, isRest }: Item): Input<PutEntry> {
-  const plain = {
-    bucket: BUCKET,
-    key: `k${slot}`,
-    size: bytes.length,
-    contentType: '',
-    metadata: {},
-    ifAbsent: false,
-    ifMatch: '',
-  };
-  return { slot, header: isRest === true ? undefined : { ...plain, ...header }, length: bytes.length, crc32 };
-}
-
-function frame(...items: Item[]): Buffer {
-  return PutFrame.encode({ entries: items.map(entryOf), payload: Buffer.concat(items.map(({ bytes }) => bytes)) });
-}
-
-interface Running {
-  readonly call: HandMadeCall;
-  readonly done: Promise<void>;
-  results(): PutResult[];
-}
-
-function begin(method: GrpcMethod, user = MAIN): Running {
-  const call = callAs(user, method);
-  const done = method.handle(call);
-  done.catch(() => {});
-  return { call, done, results: () => call.sent.map((message) => PutResult.decode(message)) };
-}
-
-async function putAll(plane: Plane, frames: Buffer[], user = MAIN): Promise<PutResult[]> {
-  const running = begin(putBatchMethod(plane), user);
-  running.call.send(...frames).end();
-  await running.done;
-  return running.results();
-}
-
-async function stored(plane: Plane, key: string): Promise<Buffer | undefined> {
-  const read = await plane.storage.objects.get(BUCKET, parseObjectKey(key), {});
-  return read === undefined ? undefined : bytesOf(read);
-}
-
-const bySlot = (results: readonly PutResult[]) => [...results].sort((a, b) => a.slot - b.slot);
-const reasons = (results: readonly PutResult[]) => bySlot(results).map(({ slot, error }) => [slot, reasonOf(error)]);
-
-/** A store whose writes wait until they are let through. */
-function gated(): { wrap: (whole: ObjectStore) => ObjectStore; readonly waiting: string[]; open(): void } {
-  const waiting: string[] = [];
-  let open: () => void = () => {};
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  const wrap = (whole: ObjectStore): ObjectStore =>
-    Object.assign(Object.create(whole) as ObjectStore, {
-      put: async (...args: Parameters<ObjectStore['put']>) => {
-        waiting.push(args[1]);
-        await opened;
-        return whole.put(...args);
-      },
-      get: whole.get.bind(whole),
-      head: whole.head.bind(whole),
-    });
-  return { wrap, waiting, open };
-}
-
-const turn = () => new Promise(setImmediate);
+import {
+  BUCKET,
+  begin,
+  bySlot,
+  entryOf,
+  frame,
+  gated,
+  type Item,
+  large,
+  putAll,
+  reasons,
+  scene,
+  some,
+  stored,
+  turn,
+} from './put-batch-scene.ts';
+import { openPlane, refusedWith } from './services-scene.ts';
 
 test('every slot has one result, and its object is stored', async () => {
   const plane = await scene();
@@ -147,18 +75,6 @@ test('what was acknowledged is there after a restart', async () => {
   await again.close();
   folder.remove();
 });
-
-/** The frames of an object that is larger than one. */
-function large(slot: number, bytes: Buffer, frameBytes: number, header: Partial<Input<PutHeader>> = {}): Buffer[] {
-  const frames: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += frameBytes) {
-    const part = bytes.subarray(at, at + frameBytes);
-    frames.push(
-      frame({ slot, bytes: part, crc32: crc32(part), isRest: at > 0, header: { ...header, size: bytes.length } }),
-    );
-  }
-  return frames;
-}
 
 test('a failed slot leaves the others and the call as they are', async () => {
   const plane = await scene();
@@ -217,7 +133,6 @@ test('a store that fails in an unforeseen way fails that slot alone, and the log
   assert.equal(plane.errors.length, 1);
 });
 
-const some = noise(10);
 const malformed: [string, Buffer][] = [
   [
     'entries shorter than the payload',
@@ -349,74 +264,6 @@ test('results that come together leave together', async () => {
   await running.done;
   assert.equal(running.results().length, 100);
   assert(running.call.writes <= 3, `${running.call.writes} writes`);
-});
-
-test('the sender waits when the store does not take what came', async () => {
-  const gate = gated();
-  const plane = await scene(gate.wrap);
-  const running = begin(putBatchMethod(plane));
-  const bytes = noise(MiB);
-  const count = 2 * (LIMITS.putBatchBytesMax / MiB);
-  running.call.send(...Array.from({ length: count }, (_, slot) => frame({ slot, bytes }))).end();
-  while (running.call.unread > count - LIMITS.putBatchBytesMax / MiB) await turn();
-  for (let i = 0; i < 10; i++) await turn();
-  assert.equal(gate.waiting.length, LIMITS.putBatchBytesMax / MiB - 1, 'a frame is a little more than a MiB');
-  gate.open();
-  await running.done;
-  assert.equal(running.results().length, count);
-});
-
-test('all calls of a worker share one bound', async () => {
-  const gate = gated();
-  const plane = await scene(gate.wrap);
-  const method = putBatchMethod(plane);
-  const bytes = noise(MiB);
-  const per = 30;
-  const calls = Array.from({ length: 6 }, (_, c) => {
-    const running = begin(method);
-    running.call
-      .send(...Array.from({ length: per }, (_, i) => frame({ slot: i, bytes, header: { key: `${c}/${i}` } })))
-      .end();
-    return running;
-  });
-  for (let i = 0; i < 100; i++) await turn();
-  assert.equal(gate.waiting.length, LIMITS.putBatchesBytesMax / MiB - 1);
-  gate.open();
-  await Promise.all(calls.map(({ done }) => done));
-  assert.equal(calls.flatMap(({ results }) => results()).length, per * calls.length);
-});
-
-test('a sender who does not read results is not read either, and gets all of them later', async () => {
-  const plane = await scene();
-  const running = begin(putBatchMethod(plane));
-  running.call.block();
-  const items = (from: number) => Array.from({ length: 1000 }, (_, i) => ({ slot: from + i, bytes: some }));
-  running.call.send(...[0, 1, 2, 3, 4, 5, 6].map((n) => frame(...items(n * 1000)))).end();
-  while (running.call.unread > 2) await turn();
-  for (let i = 0; i < 20; i++) await turn();
-  assert.equal(running.call.unread, 2);
-  running.call.unblock();
-  await running.done;
-  assert.equal(new Set(running.results().map(({ slot }) => slot)).size, 7000);
-});
-
-test('a client that goes away ends the call, in the middle of whatever', async () => {
-  const gate = gated();
-  const plane = await scene(gate.wrap);
-  const method = putBatchMethod(plane);
-  const started = begin(method);
-  started.call.send(frame({ slot: 0, bytes: some }), ...large(1, noise(MiB), 300_000).slice(0, 2));
-  while (started.call.unread > 0) await turn();
-  started.call.break();
-  gate.open();
-  await started.done.catch(() => {});
-  assert.deepEqual(started.results(), []);
-  assert.equal(await stored(plane, 'k1'), undefined);
-  // Its memory was given back.
-  const next = begin(method);
-  next.call.send(...Array.from({ length: 40 }, (_, slot) => frame({ slot, bytes: noise(4 * MiB - KiB) }))).end();
-  await next.done;
-  assert.equal(next.results().length, 40);
 });
 
 test('payloads go to the store as slices of the message', async () => {

@@ -17,8 +17,11 @@ export function objectInfoOf(bucket: string, key: string, info: ObjectInfo): Obj
   };
 }
 
-function metadataOf(info: ObjectInfo): Record<string, string> {
+const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
+
+function metadataOf(info: ObjectInfo): Readonly<Record<string, string>> {
   const { metadata } = info.attributes;
+  if (metadata === undefined) return NO_METADATA;
   const shown = Object.create(null) as Record<string, string>;
   for (const name in metadata) shown[name] = shownText(metadata[name] as string);
   return shown;
