@@ -22,15 +22,11 @@ const SLOW_FOR_MS = 10_000;
 /** Bigger reads would hold the event loop for the copy alone. */
 const SYNC_BYTES_MAX = 256 * 1024;
 /**
- * After a slow read so many go to the thread pool before one is tried synchronously again; twice as many each time that it was slow
- * again, since the event loop stands still for it.
+ * After a slow read so many go to the thread pool before one is tried synchronously again; twice as many each time that one was slow,
+ * since the event loop stands still for it, and half as many each time that so many were fast.
  */
 const ASYNC_READS_MIN = 64;
-const ASYNC_READS_MAX = 8192;
-/** While reads of the thread pool take longer than this on average, a synchronous one would queue up behind them. */
-const PROBE_BELOW_MS = 1;
-/** Weight of the newest read in that average. */
-const NEWEST_SHARE = 1 / 16;
+const ASYNC_READS_MAX = 4096;
 
 interface OpenVolume {
   readonly fd: number;
@@ -44,7 +40,7 @@ export class VolumeReader implements RecordReader {
   readonly #open = new Map<number, OpenVolume>();
   #asyncLeft = 0;
   #asyncReads = ASYNC_READS_MIN;
-  #asyncMs = 0;
+  #fastReads = 0;
   #slowUntilMs = 0;
 
   constructor(root: string) {
@@ -57,7 +53,7 @@ export class VolumeReader implements RecordReader {
   }
 
   tryRead(location: Location): Buffer | undefined {
-    if (location.length > SYNC_BYTES_MAX || this.#mustWait) return undefined;
+    if (location.length > SYNC_BYTES_MAX || this.#asyncLeft > 0) return undefined;
     const volume = this.#volume(location.volume);
     const bytes = Buffer.allocUnsafeSlow(location.length);
     const before = performance.now();
@@ -70,27 +66,16 @@ export class VolumeReader implements RecordReader {
   #timed(beforeMs: number, bytes: number): void {
     const now = performance.now();
     if (now - beforeMs <= SLOW_MS + bytes * SLOW_MS_A_BYTE) {
-      this.#asyncReads = ASYNC_READS_MIN;
+      if (++this.#fastReads % ASYNC_READS_MIN === 0) this.#asyncReads = Math.max(ASYNC_READS_MIN, this.#asyncReads / 2);
       return;
     }
     this.#asyncLeft = this.#asyncReads;
     this.#asyncReads = Math.min(ASYNC_READS_MAX, 2 * this.#asyncReads);
-    this.#asyncMs = now - beforeMs;
     this.#slowUntilMs = now + SLOW_FOR_MS;
   }
 
-  /** A read of the thread pool took its time. */
-  #timedAsync(beforeMs: number): void {
-    if (this.#asyncLeft > 0) this.#asyncLeft--;
-    this.#asyncMs += (performance.now() - beforeMs - this.#asyncMs) * NEWEST_SHARE;
-  }
-
-  get #mustWait(): boolean {
-    return this.#asyncLeft > 0 || this.#asyncMs > PROBE_BELOW_MS;
-  }
-
   get isSlow(): boolean {
-    return this.#mustWait || performance.now() < this.#slowUntilMs;
+    return this.#asyncLeft > 0 || performance.now() < this.#slowUntilMs;
   }
 
   readCold(location: Location): Promise<Buffer> {
@@ -102,7 +87,7 @@ export class VolumeReader implements RecordReader {
   }
 
   readAcrossNow(id: number, position: number, buffers: readonly Buffer[]): number | undefined {
-    if (this.#mustWait) return undefined;
+    if (this.#asyncLeft > 0) return undefined;
     const { fd } = this.#volume(id);
     const before = performance.now();
     const single = buffers.length === 1 ? (buffers[0] as Buffer) : undefined;
@@ -122,7 +107,7 @@ export class VolumeReader implements RecordReader {
   async readAcross(id: number, position: number, buffers: readonly Buffer[]): Promise<number> {
     const volume = this.#volume(id);
     volume.readers++;
-    const before = performance.now();
+    if (this.#asyncLeft > 0) this.#asyncLeft--;
     try {
       return await new Promise<number>((resolve, reject) =>
         readv(volume.fd, buffers as Buffer[], position, (error, count) =>
@@ -130,7 +115,6 @@ export class VolumeReader implements RecordReader {
         ),
       );
     } finally {
-      this.#timedAsync(before);
       this.#release(volume);
     }
   }
@@ -143,7 +127,7 @@ export class VolumeReader implements RecordReader {
 
   #readAsync(volume: OpenVolume, location: Location, bytes: Buffer): Promise<Buffer> {
     volume.readers++;
-    const before = performance.now();
+    if (this.#asyncLeft > 0) this.#asyncLeft--;
     return new Promise<Buffer>((resolve, reject) => {
       const step = (done: number): void => {
         read(
@@ -154,7 +138,6 @@ export class VolumeReader implements RecordReader {
           location.offset + location.headLength + done,
           (error, count) => {
             if (error === null && count > 0 && done + count < location.length) return step(done + count);
-            this.#timedAsync(before);
             this.#release(volume);
             if (error !== null) return reject(unreadable(error, location.volume, location.offset));
             try {
