@@ -93,6 +93,11 @@ export class BatchOverGet implements BatchRead {
     const whole = range === undefined || (first === 0 && range.end === undefined);
     const read = await this.#store.get(bucket, key, whole ? {} : { range: wanted }, signal);
     if (read === undefined || 'kind' in read) throw new GatewayError('NoSuchKey', undefined, { resource });
+    if (this.#admit !== undefined && !this.#admit(slot, read.info)) {
+      // Replaced since it was looked at, by one that may not be read.
+      if (!Buffer.isBuffer(read.body)) await read.body[Symbol.asyncIterator]().return?.();
+      throw new GatewayError('AccessDenied', undefined, { resource });
+    }
     return { slot, info: read.info, end: read.end, chunks: chunksOf(read.body), at: read.start, chunk: NOTHING };
   }
 
