@@ -75,6 +75,7 @@ describe('a drain', () => {
       const drained = scene.front.drain(10_000);
       const late = await scene.session();
       await once(late, 'close');
+      assert.deepEqual(await echoed(running), hello);
       running.end();
       await drained;
     }),

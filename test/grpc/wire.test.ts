@@ -288,4 +288,15 @@ describe('on the wire', () => {
       await scene.end();
     }
   });
+
+  test(
+    'a compressed message counts for what it may become',
+    withScene({ limits: { requestBytesMax: MESSAGE_BYTES_MAX } }, async (scene) => {
+      const stream = request(await scene.session(), UNARY, GZIP);
+      stream.end(framed(gzipSync('small'), 1));
+      const { headers } = await outcome(stream);
+      assert.equal(headers['grpc-status'], '8');
+      assert.match(String(headers['grpc-message']), /try again/);
+    }),
+  );
 });
