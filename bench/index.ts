@@ -1,7 +1,8 @@
 /**
  * The index alone: bytes a key, inserts and look-ups a second, and what a process that reads it holds in memory. Two indexes are
  * made through the store's own IndexDatabase: one of keys in order in big transactions, as a rebuild or an import makes it, and
- * one of keys in random order, whose last groups are inserted 64 at a time, as the keeper commits. Readers open the second.
+ * one of keys in random order, whose last groups are inserted 64 at a time, as the keeper commits. Readers open the second, with its
+ * pages in memory and then with its pages on disk alone.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,6 +17,7 @@ import { diskOf } from './measure/machine.ts';
 import { BenchError, type OptionValues, ROUND_OPTIONS, runBenchmark } from './measure/options.ts';
 import { Report, tellRun } from './measure/report.ts';
 import { alternate, type Contender, type Measures, ratioOf } from './measure/rounds.ts';
+import { isColdReader, measureColdIndex } from './rig/cold-index.ts';
 import { attributesWith, BUCKET, headAt, insertAt, placeOf, shuffledPosition } from './rig/index-content.ts';
 import { type LookUpPath, type ReadOrder, type ReadReply, serveReadOrders } from './rig/index-reader.ts';
 
@@ -25,6 +27,8 @@ const OPTIONS = {
   group: [64, 'inserts in one transaction of the groups that are measured'],
   groups: [100, 'groups in one turn'],
   'look-ups': [200_000, 'look-ups in one turn'],
+  'cold-batches': [100, 'batches of look-ups in one turn on a cold index; 0: none'],
+  'cold-batch': [256, 'look-ups in one batch'],
   'no-checksums': [false, 'entries of objects without a stored checksum'],
   dir: [tmpdir(), 'folder on the disk to measure; the benchmark makes and removes its own in it'],
   ...ROUND_OPTIONS,
@@ -32,6 +36,7 @@ const OPTIONS = {
 type Options = OptionValues<typeof OPTIONS>;
 
 const AS_READER = '--as-reader';
+const SELF = fileURLToPath(import.meta.url);
 const INSERTS = 'inserts a second';
 const LOOK_UPS = 'look-ups a second';
 const LOOK_UP_CPU = 'CPU a look-up, µs';
@@ -153,7 +158,7 @@ class Reader {
   readonly #ended: Promise<never>;
 
   constructor() {
-    this.#child = fork(fileURLToPath(import.meta.url), [AS_READER], { execArgv: [...process.execArgv, '--expose-gc'] });
+    this.#child = fork(SELF, [AS_READER], { execArgv: [...process.execArgv, '--expose-gc'] });
     this.#ended = once(this.#child, 'exit').then(() => {
       throw new BenchError('the reader of the index ended.');
     });
@@ -172,8 +177,10 @@ class Reader {
     return reply.kind === 'look-ups' ? { [LOOK_UPS]: reply.perSecond, [LOOK_UP_CPU]: reply.cpuUs } : {};
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
+    const ended = once(this.#child, 'exit');
     this.#child.disconnect();
+    await ended;
   }
 }
 
@@ -202,7 +209,7 @@ async function read(options: Options, folder: string, report: Report): Promise<v
       after.memory.fileBytes / MiB,
     );
   }
-  reader.stop();
+  await reader.stop();
 }
 
 async function measure(options: Options, owned: Belongings): Promise<void> {
@@ -215,6 +222,10 @@ async function measure(options: Options, owned: Belongings): Promise<void> {
   const random = join(folder, 'random');
   await makeRandom(options, random, attributes, report);
   await read(options, random, report);
+  if (options['cold-batches'] > 0) {
+    const { keys, rounds, 'cold-batch': batch, 'cold-batches': batches } = options;
+    await measureColdIndex({ self: SELF, folder: random, keys, batch, batches, rounds }, report);
+  }
   report.remark(
     `Disk: ${diskOf(folder)}. Every transaction was flushed. Keys have 35 bytes, attributes ${attributes.length}.`,
   );
@@ -226,7 +237,7 @@ async function measure(options: Options, owned: Belongings): Promise<void> {
 
 const PURPOSE = 'Inserts, look-ups, bytes a key and memory of the index alone.';
 if (process.argv[2] === AS_READER) serveReadOrders();
-else {
+else if (!isColdReader()) {
   await runBenchmark('index', PURPOSE, OPTIONS, async (options) => {
     const owned = new Belongings();
     try {
