@@ -93,7 +93,8 @@ export class RequestReader {
           const frame = this.#take();
           if (frame === undefined && !this.#isEnded) return;
           this.#wake = undefined;
-          if (frame !== undefined) this.#stream.pause();
+          if (frame !== undefined && this.#isStream)
+            this.#stream.pause(); // of one message the end is asked for next
           else if (this.#frames.held > 0)
             throw malformed('The last message of the request is cut short.', 'IncompleteBody');
           resolve(frame);
