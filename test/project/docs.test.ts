@@ -10,6 +10,7 @@ import { LIMITS } from '../../src/base/limits.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { RECORD_KIND } from '../../src/format/record.ts';
 import { OPERATIONS } from '../../src/fronts/s3/operations.ts';
+import { GRPC_NAMES, RequestMetrics, S3_NAMES } from '../../src/service/metrics.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
@@ -128,7 +129,11 @@ test('docs/operations.md explains every metric that the code makes, and no other
     ...source.matchAll(/\bmetric\(\s*'(counter|gauge)',\s*'(penstock_\w+)'/g),
     ...source.matchAll(/type: '(histogram)',\s*name: '(penstock_\w+)'/g),
   ]);
-  const expected = made.map(([, type = '', name = '']) => [name, type]);
+  const fronts = [S3_NAMES, GRPC_NAMES].flatMap((names) => new RequestMetrics(names).collect());
+  const expected = [
+    ...made.map(([, type = '', name = '']) => [name, type]),
+    ...fronts.map(({ name, type }) => [name, type]),
+  ];
   assert.ok(expected.length > 30, 'the metrics were not found in src/');
   const rows = rowsOf(marked('docs/operations.md', 'metrics'));
   const found = rows.map(([name, type = '']) => [plain(name), type]);
