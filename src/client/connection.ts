@@ -3,6 +3,7 @@
  * with the fewest calls under way; a token is minted here and used for half of its life, so that a clock that is a little off does
  * no harm; the secret key never leaves this process.
  */
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Channel, type ChannelCredentials, type ChannelOptions, credentials, Metadata, status } from '@grpc/grpc-js';
 import { LIMITS } from '../base/limits.ts';
@@ -118,7 +119,10 @@ export class Connection {
       lane.calls -= 1;
       signal?.removeEventListener('abort', abort);
     });
-    signal?.addEventListener('abort', abort);
+    if (signal !== undefined) {
+      setMaxListeners(0, signal); // one signal may well stop a hundred batches
+      signal.addEventListener('abort', abort);
+    }
     if (limited) call.endAfter(Math.max(1, remainingMs));
     return call;
   }

@@ -9,6 +9,7 @@
  * A put may be sent twice, since nobody knows what became of a stream that broke: the second writes the same bytes again. With `ifAbsent`
  * the second may be refused by what the first has stored; such a result says that it is not known (`mayBeStored`).
  */
+import { setMaxListeners } from 'node:events';
 import { status } from '@grpc/grpc-js';
 import { LIMITS } from '../base/limits.ts';
 import { crc32Of } from '../format/crc32.ts';
@@ -47,6 +48,7 @@ export async function* putBatch(
 ): AsyncGenerator<PutResult> {
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  setMaxListeners(0, signal); // a listener for each call and each pause
   const run = new PutRun(connection, connection.bucketOf(options), connection.pacing(options, Infinity), signal);
   const onAbort = (): void => run.queue.fail(options.signal?.reason);
   options.signal?.throwIfAborted();

@@ -4,7 +4,7 @@ import { afterEach, test } from 'node:test';
 import { LIMITS } from '../../src/base/limits.ts';
 import { PenstockClient, type PutBatchOptions, type PutItem, type PutResult } from '../../src/client/client.ts';
 import { crc32Of } from '../../src/format/crc32.ts';
-import { ObjectInfo, PutResult as PutResultType, type Status } from '../../src/format/messages.ts';
+import { ObjectInfo, PutResult as PutResultType, Status } from '../../src/format/messages.ts';
 import {
   type FakeCall,
   type FakeGateway,
@@ -201,7 +201,7 @@ test('a put under a condition whose first attempt is unknown says so when the se
           if (key === 'taken') await call.send(refused(slot, exists));
           else if (count > 1) await call.send(refused(slot, exists));
         }
-        if (count === 1) call.reset(2);
+        if (count === 1) call.end(14, 'going away', Status.encode(statusOf(14, '', 'ServerClosed')));
       }
       call.end();
     },
