@@ -93,10 +93,11 @@ export class RequestReader {
           const frame = this.#take();
           if (frame === undefined && !this.#isEnded) return;
           this.#wake = undefined;
-          if (frame !== undefined && this.#isStream)
-            this.#stream.pause(); // of one message the end is asked for next
-          else if (this.#frames.held > 0)
+          if (frame === undefined && this.#frames.held > 0) {
             throw malformed('The last message of the request is cut short.', 'IncompleteBody');
+          }
+          // Behind a single message its reader asks for the end at once.
+          if (frame !== undefined && this.#isStream) this.#stream.pause();
           resolve(frame);
         } catch (error) {
           this.#wake = undefined;
