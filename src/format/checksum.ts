@@ -7,7 +7,7 @@
  *
  * Hardest decision: CRC-64/NVME comes from WebAssembly, whose instances can only be made asynchronously. Instead of a pool that
  * can run dry in the middle of a request, one instance serves every stream: a stream that finds another's state in it swaps
- * the eight bytes (5 µs a swap, 2025-11), and a stream alone pays nothing.
+ * the eight bytes (5 µs a swap, 2026-11), and a stream alone pays nothing.
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
  */

@@ -4,7 +4,7 @@
  * themselves.
  *
  * Hardest decision: HMAC-SHA256 (RFC 2104) is made of one-shot hashes over two buffers that keep the padded key, because
- * `createHmac` with a Buffer key costs 14 µs on Node 24 and this costs under 2 (2025-11).
+ * `createHmac` with a Buffer key costs 14 µs on Node 24 and this costs under 2 (2026-11).
  *
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
  */

@@ -1,4 +1,4 @@
-// HOT PATH (every call of the gRPC data plane asks once; 0.5 µs for a token that was seen before, 2025-11)
+// HOT PATH (every call of the gRPC data plane asks once; 0.5 µs for a token that was seen before, 2026-11)
 /**
  * Who calls, by the bearer token of a call. Promises: a token counts only while its key exists with the secret that signed it, and
  * before it expires; without a header the call is anonymous, and a header that is no good is refused, never taken for anonymous.
