@@ -20,6 +20,19 @@ test('the sender waits when the store does not take what came', async () => {
   assert.equal(running.results().length, count);
 });
 
+test('of a large object one frame waits for the store, and no more', async () => {
+  const gate = gated();
+  const plane = await scene(gate.wrap);
+  const running = begin(putBatchMethod(plane));
+  const bytes = noise(10 * MiB);
+  running.call.send(...large(0, bytes, MiB)).end();
+  for (let i = 0; i < 20; i++) await turn();
+  assert.equal(running.call.unread, 8, 'the first frame waits for the store, the second for the first');
+  gate.open();
+  await running.done;
+  assert.equal(running.results()[0]?.info?.size, bytes.length);
+});
+
 test('all calls of a worker share one bound', async () => {
   const gate = gated();
   const plane = await scene(gate.wrap);
