@@ -4,19 +4,25 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Belongings } from '../../bench/measure/belongings.ts';
 import { describeMachine } from '../../bench/measure/machine.ts';
-import { BenchError, parseOptions, usageOf } from '../../bench/measure/options.ts';
+import { BenchError, parseNumbers, parseOptions, usageOf } from '../../bench/measure/options.ts';
 import { cpuIn, memoryIn, memoryOf } from '../../bench/measure/processes.ts';
-import { formatFigure, formatTable } from '../../bench/measure/report.ts';
-import { alternate, ratioOf, summarise } from '../../bench/measure/rounds.ts';
+import { formatFigure, formatMarkdown, formatTable } from '../../bench/measure/report.ts';
+import { alternate, medianOf, ratioOf, summarise } from '../../bench/measure/rounds.ts';
+import { Epoch } from '../../bench/rig/epoch.ts';
 import { parseFio } from '../../bench/rig/fio.ts';
+import { loopDelayIn } from '../../bench/rig/gateway.ts';
+import { type FrameShape, Http2Batches, shapesOf } from '../../bench/rig/http2-batch.ts';
+import { Floor } from '../../bench/rig/http2-floor.ts';
 import { keyAt, shuffledPosition } from '../../bench/rig/index-content.ts';
 import { percentile } from '../../bench/rig/put-clients.ts';
 import { takeAnswer } from '../../bench/rig/raw-connection.ts';
 import { parseWrk } from '../../bench/rig/wrk.ts';
+import { batchFrameHead } from '../../src/fronts/grpc/batch-frame.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const WITH_OPTIONS = ['index', 'put', 'read', 's3-get', 'start'];
+const WITH_OPTIONS = ['batch', 'grpc-batch', 'index', 'put', 'put-batch', 'read', 's3-get', 'start'];
 
 test('every benchmark with options loads and explains itself', () => {
   const files = readdirSync(`${root}bench`).filter((name) => name.endsWith('.ts'));
@@ -50,6 +56,8 @@ test('contenders take turns, and ratios are taken within a round', async () => {
   assert.equal(ratio.best, 2); // 2 / 1
   assert.equal(ratioOf(series, 'cost', 'a', 'b', 'more').best, 4); // 40 / 10
   assert.throws(() => ratioOf(series, 'cost', 'a', 'c'), /c has no measure "cost"/);
+  assert.equal(medianOf(series, 'a', 'cost'), 6);
+  assert.equal(medianOf(series, 'c', 'cost'), undefined);
 });
 
 test('a median stands in the middle, also of an even number', () => {
@@ -71,6 +79,9 @@ test('options have defaults, are parsed by their kind, and are refused by name',
     new BenchError('--rounds is "many"; expected a number of 0 or more.'),
   );
   assert.throws(() => parseOptions(table, ['--colder']), /--colder/);
+  assert.deepEqual(parseNumbers('sizes', '4,10,320'), [4, 10, 320]);
+  for (const text of ['', '4,', '4,x', '0', '-1'])
+    assert.throws(() => parseNumbers('sizes', text), /^BenchError: --sizes is ".*"; expected numbers above 0/);
   assert.match(
     usageOf('x', 'Why.', table),
     / {2}--rounds <N> +rounds \(default: 7\)\n {2}--json <TEXT> +file\n {2}--cold +cold\n/,
@@ -91,6 +102,17 @@ test('figures keep three digits, and tables are aligned', () => {
     ['a', 'requests', '12.5'],
   ]);
   assert.equal(table, '                  min\nnginx  CPU        9.1\na      requests  12.5');
+});
+
+test('tables can be copied into Markdown', () => {
+  const rows = [
+    ['objects', 'GetBatch'],
+    ['10 KiB', '9.1'],
+  ];
+  assert.equal(
+    formatMarkdown({ title: 'CPU', rows }),
+    'CPU\n\n| objects | GetBatch |\n| --- | ---: |\n| 10 KiB | 9.1 |',
+  );
 });
 
 test('CPU time is read behind names with spaces and parentheses', () => {
@@ -156,4 +178,70 @@ test('the shuffle of keys visits each once, in another order than theirs', () =>
     (position, step) => step > 0 && Math.abs(position - (positions[step - 1] ?? 0)) < 5,
   );
   assert.equal(neighbours.length, 0);
+});
+
+test('an epoch has every position once, in an order that changes', () => {
+  const epoch = new Epoch(1000);
+  const taken = () => Array.from({ length: 4 }, () => epoch.take(250)).flat();
+  const [first, second] = [taken(), taken()];
+  for (const order of [first, second]) assert.equal(new Set(order).size, 1000);
+  assert.notDeepEqual(first, second);
+  epoch.take(900);
+  assert.equal(epoch.left, 100);
+  assert.equal(new Set(epoch.take(200)).size, 200); // not 100 of one epoch and 100 of the next
+});
+
+test('the delay of an event loop is found among the metrics', () => {
+  const metrics = [
+    '# TYPE penstock_event_loop_delay_seconds gauge',
+    'penstock_event_loop_delay_seconds{process="keeper",quantile="0.99"} 9',
+    'penstock_event_loop_delay_seconds{process="worker-1",quantile="0.5"} 8',
+    'penstock_event_loop_delay_seconds{process="worker-1",quantile="0.99"} 0.0125',
+    'penstock_event_loop_delay_max_seconds{process="worker-1"} 0.5',
+  ].join('\n');
+  assert.deepEqual(loopDelayIn(metrics, 'worker-1'), { p99Ms: 12.5, maxMs: 500 });
+  assert.ok(Number.isNaN(loopDelayIn(metrics, 'worker-2').p99Ms));
+});
+
+/** A frame of two objects as the gateway lays it out, with `payloadBytes` of payload. */
+function frameOf(payloadBytes: number): Buffer {
+  const half = payloadBytes / 2;
+  const entries = [0, 1].map((slot) => ({ slot, offset: 0, length: half, isLast: true, crc32: 0x7f7f7f7f }));
+  const end = { ok: 2, failed: 0, unservedSlots: [], bytes: payloadBytes, cacheHits: 0, serverMs: 1 };
+  return Buffer.concat([batchFrameHead(entries, new Map(), end), Buffer.alloc(payloadBytes, 0x7a)]);
+}
+
+test('the floor sends the frames that were recorded, with other bytes in them', async () => {
+  const frames = [300, 200_000, 0].map(frameOf);
+  const shapes = shapesOf(Buffer.concat(frames));
+  assert.deepEqual(
+    shapes.map(({ head, payloadBytes }) => [Buffer.from(head, 'base64').length + payloadBytes, payloadBytes]),
+    frames.map(({ length }, i) => [length, [300, 200_000, 0][i]]),
+  );
+  const owned = new Belongings();
+  try {
+    const self = `${root}bench/grpc-batch.ts`;
+    const floor = await Floor.start(owned, { self, flag: '--as-floor', core: 1, cores: 0 });
+    await floor.use(shapes);
+    const batches = await Http2Batches.open(floor.port);
+    const chunks: Buffer[] = [];
+    const answer = await batches.get('bucket', ['a', 'b'], (chunk) => chunks.push(chunk));
+    batches.close();
+    const sent: readonly FrameShape[] = shapesOf(Buffer.concat(chunks));
+    assert.deepEqual(sent, shapes);
+    assert.equal(answer.bytes, Buffer.concat(frames).length);
+    assert.ok(answer.firstMs > 0);
+  } finally {
+    await owned.dispose();
+  }
+});
+
+test('the benchmark of the store measures a small batch from end to end', () => {
+  const tiny = ['--sizes', '4', '--objects', '64', '--batch', '16', '--reads', '64', '--rounds', '1'];
+  const args = ['--import', 'tsx', 'bench/batch.ts', ...tiny];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  for (const name of ['getBatch', 'get', 'bare pread and CRC'])
+    assert.match(stdout, new RegExp(`4 KiB, ${name} +CPU an object`));
+  assert.match(stdout, /4 KiB, getBatch \/ 4 KiB, bare pread and CRC/);
 });
