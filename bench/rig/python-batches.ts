@@ -19,10 +19,9 @@ function environment(): NodeJS.ProcessEnv {
 
 /** What it would read with; `undefined` where Python has no grpcio. */
 export function pythonClient(python: string): string | undefined {
-  const has = (module: string): boolean =>
-    spawnSync(python, ['-c', `import ${module}`], { env: environment() }).status === 0;
-  if (has('penstock_client')) return 'Python client';
-  return has('grpc') ? 'Python grpcio, bytes counted' : undefined;
+  const can = (statement: string): boolean => spawnSync(python, ['-c', statement], { env: environment() }).status === 0;
+  if (can('from penstock_client import Client')) return 'Python client';
+  return can('import grpc') ? 'Python grpcio, bytes counted' : undefined;
 }
 
 export class PythonBatches {
