@@ -26,12 +26,15 @@ def key_of(kib, position):
 
 def by_client(order):
     client = Client(
-        f"127.0.0.1:{order['port']}", order["accessKeyId"], order["secretKey"], bucket=order["bucket"]
+        target=f"127.0.0.1:{order['port']}",
+        access_key=order["accessKeyId"],
+        secret_key=order["secretKey"],
+        bucket=order["bucket"],
     )
 
     def read(keys):
         bodies = client.get_many(keys)
-        if any(not isinstance(body, bytes) for body in bodies):
+        if any(not isinstance(body, (bytes, memoryview)) for body in bodies):
             raise RuntimeError("an object did not come")
         return sum(map(len, bodies)), None
 
@@ -56,10 +59,12 @@ def field(number, text):
 def by_grpcio(order):
     import grpc
 
-    channel = grpc.insecure_channel(
-        f"127.0.0.1:{order['port']}",
-        options=[("grpc.http2.lookahead_bytes", WINDOW_BYTES), ("grpc.max_receive_message_length", WINDOW_BYTES)],
-    )
+    options = [
+        ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
+        ("grpc.max_receive_message_length", WINDOW_BYTES),
+        ("SingleThreadedUnaryStream", 1),
+    ]
+    channel = grpc.insecure_channel(f"127.0.0.1:{order['port']}", options=options)
     call = channel.unary_stream(PATH, request_serializer=None, response_deserializer=None)
     metadata = (("authorization", f"Bearer {order['token']}"),)
     bucket = field(1, order["bucket"])
