@@ -103,7 +103,7 @@ test('no call fails when connections are renewed all the time', async () => {
 });
 
 test('a call may run on after the age of its connection, but not longer than the grace', async () => {
-  await withScene({ limits: { connectionAgeMs: 10, connectionGraceMs: 100 } }, async (scene) => {
+  await withScene({ limits: { connectionAgeMs: 10, connectionGraceMs: 500 } }, async (scene) => {
     const session = await scene.session();
     const told = goaway(session);
     const running = request(session, ECHO);
@@ -192,7 +192,7 @@ describe('over TLS', () => {
   const tls = selfSigned();
 
   async function start(): Promise<Scene> {
-    return new Scene({ tls, limits: { helloMs: 200 } }).listen();
+    return new Scene({ tls, limits: { helloMs: 500 } }).listen();
   }
 
   test('calls are served', async () => {
