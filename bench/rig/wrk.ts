@@ -51,11 +51,12 @@ export class Wrk {
     writeFileSync(this.#script, SCRIPT);
   }
 
+  /** @param seconds wrk takes whole ones: rounded up */
   async run(port: number, heads: readonly string[], connections: number, seconds: number): Promise<WrkResult> {
     const requests = join(this.#folder, 'requests');
     writeFileSync(requests, heads.join('\0'), 'latin1');
     const url = `http://127.0.0.1:${port}/`;
-    const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', this.#script, url];
+    const args = ['-t1', `-c${connections}`, `-d${Math.ceil(seconds)}s`, '-s', this.#script, url];
     const [command, argv] = onCore(this.#core, this.#cores, 'wrk', args);
     const env = { ...process.env, BENCH_REQUESTS: requests };
     return parseWrk(await this.#owned.run(command, argv, 'wrk', { env }));
