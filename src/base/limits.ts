@@ -163,7 +163,7 @@ export const LIMITS = {
    * MB, a number of node:http2 that counts queued output too: its default of 10 resets healthy streams. Memory is bounded by what
    * handlers hold, so this must only be above it.
    */
-  grpcSessionMemoryMB: 1024,
+  grpcSessionMemoryMB: 2048,
   /** Streams that a client may reset at once, and per second from then on; beyond it the connection ends (CVE-2023-44487). */
   grpcResetsBurst: 1000,
   grpcResetsPerSecond: 33,
@@ -341,6 +341,6 @@ assert(
 assert(LIMITS.grpcStreamWindowBytes <= LIMITS.grpcConnectionWindowBytes, 'one call can fill its window');
 assert(
   LIMITS.grpcStreamsMax * LIMITS.batchFramesInFlight * LIMITS.batchFrameBytesMax <=
-    LIMITS.grpcSessionMemoryMB * 1024 * 1024,
+    LIMITS.grpcSessionMemoryMB * 1e6,
   'what the calls of a connection send fits its memory',
 );
