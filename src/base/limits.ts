@@ -340,7 +340,6 @@ assert(
 );
 assert(LIMITS.grpcStreamWindowBytes <= LIMITS.grpcConnectionWindowBytes, 'one call can fill its window');
 assert(
-  LIMITS.grpcStreamsMax * LIMITS.batchFramesInFlight * LIMITS.batchFrameBytesMax <=
-    LIMITS.grpcSessionMemoryMB * 1e6,
+  LIMITS.grpcStreamsMax * LIMITS.batchFramesInFlight * LIMITS.batchFrameBytesMax <= LIMITS.grpcSessionMemoryMB * 1e6,
   'what the calls of a connection send fits its memory',
 );
