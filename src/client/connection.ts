@@ -13,7 +13,7 @@ import { PenstockError } from './penstock-error.ts';
 import { StreamCall } from './stream-call.ts';
 
 export interface ConnectionOptions {
-  /** `HOST:PORT` of the gateway's gRPC address. */
+  /** The gateway's gRPC address: `HOST:PORT`, or as its banner shows it, `http://HOST:PORT`; `https://` means TLS. */
   readonly endpoint: string;
   readonly accessKeyId: string;
   readonly secretKey: string;
@@ -76,10 +76,11 @@ export class Connection {
     this.bucket = options.bucket;
     this.clock = options.clock ?? realPacingClock;
     this.#key = { accessKeyId: options.accessKeyId, secretKey: options.secretKey };
-    const how = credentialsOf(options.tls);
+    const { target, isTls } = addressOf(options.endpoint);
+    const how = credentialsOf(options.tls ?? (isTls ? true : undefined));
     const settings = { ...CHANNEL_OPTIONS, ...options.channelOptions };
     this.#lanes = Array.from({ length: count }, () => ({
-      channel: new Channel(options.endpoint, how, settings),
+      channel: new Channel(target, how, settings),
       calls: 0,
     }));
   }
@@ -152,4 +153,12 @@ function credentialsOf(tls: ConnectionOptions['tls']): ChannelCredentials {
   if (tls === true || tls.ca === undefined) return credentials.createSsl();
   const isPath = typeof tls.ca === 'string' && !tls.ca.includes('-----BEGIN');
   return credentials.createSsl(isPath ? readFileSync(tls.ca) : Buffer.from(tls.ca));
+}
+
+/** @throws RangeError for a URL that is more than an address */
+function addressOf(endpoint: string): { readonly target: string; readonly isTls: boolean } {
+  const [, scheme, rest] = /^(https?):\/\/(.*)$/i.exec(endpoint) ?? [];
+  if (scheme === undefined || rest === undefined) return { target: endpoint, isTls: false };
+  if (!/^[^/?#]+\/?$/.test(rest)) throw new RangeError(`endpoint is ${endpoint}; expected HOST:PORT`);
+  return { target: rest.replace(/\/$/, ''), isTls: scheme.toLowerCase() === 'https' };
 }

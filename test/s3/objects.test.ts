@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -219,6 +220,31 @@ test('a range of an object has no checksum, since it would be another one', asyn
     headers: { range: 'bytes=0-4', 'x-amz-checksum-mode': 'ENABLED' },
   });
   assert.equal(got.headers['x-amz-checksum-crc32'], undefined);
+});
+
+test('an object of a gRPC write, whose ETag is no MD5, can be checked by its CRC-32', async () => {
+  const bytes = Buffer.from('written over gRPC');
+  const crc = Buffer.alloc(4);
+  crc.writeUInt32BE(crc32(bytes));
+  const stored = { etag: `${md5(bytes)}-1`, contentType: undefined, attributes: {} };
+  const source = { kind: 'bytes', bytes, stored } as const;
+  await f.storage.objects.put(parseBucketName(Bucket), parseObjectKey('of-grpc'), source, {});
+  const got = await s3.send(new GetObjectCommand({ Bucket, Key: 'of-grpc', ChecksumMode: 'ENABLED' }));
+  assert.equal(got.ChecksumCRC32, crc.toString('base64'));
+  assert.equal(got.ChecksumType, 'FULL_OBJECT');
+  assert.equal(await got.Body?.transformToString(), bytes.toString());
+  const told = await s3.send(
+    new GetObjectAttributesCommand({ Bucket, Key: 'of-grpc', ObjectAttributes: ['Checksum', 'ETag'] }),
+  );
+  assert.equal(told.Checksum?.ChecksumCRC32, crc.toString('base64'));
+  await put('of-s3', bytes);
+  const other = await f.send({
+    method: 'GET',
+    target: `/${Bucket}/of-s3`,
+    user: MAIN,
+    headers: { 'x-amz-checksum-mode': 'ENABLED' },
+  });
+  assert.ok(other.headers['x-amz-checksum-crc32'] !== undefined, 'the SDK sends one by itself');
 });
 
 test('conditions of reads', async () => {

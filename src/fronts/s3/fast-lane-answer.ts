@@ -13,7 +13,7 @@ import { verifySigned } from './authenticate.ts';
 import type { LaneRequest } from './fast-lane-parse.ts';
 import type { FrontState } from './front.ts';
 import { asksChecksums } from './get-object.ts';
-import { objectHeaders, pushChecksum } from './object-headers.ts';
+import { checksumOf, objectHeaders, pushChecksum } from './object-headers.ts';
 import { pushCommon } from './reply.ts';
 import { nextRequestId } from './request.ts';
 
@@ -70,7 +70,7 @@ function readWhole(
 
 function pushAskedChecksum(headers: string[], info: ObjectInfo, mode: string | undefined): void {
   if (!asksChecksums(mode)) return;
-  const { checksum } = info.attributes;
+  const checksum = checksumOf(info);
   if (checksum !== undefined) pushChecksum(headers, checksum);
 }
 

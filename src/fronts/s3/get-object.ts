@@ -21,7 +21,7 @@ import { parseHttpDate } from '../../format/http-date.ts';
 import { formatContentRange, parseRange } from '../../format/http-range.ts';
 import { mayReadObject, mayUseBucket, ownsBucket } from '../../service/access.ts';
 import { readConditions, stripEtag } from './conditions.ts';
-import { type Overrides, objectHeaders, pushChecksum, responseOverrides } from './object-headers.ts';
+import { checksumOf, type Overrides, objectHeaders, pushChecksum, responseOverrides } from './object-headers.ts';
 import { type Answer, release } from './reply.ts';
 import type { Exchange } from './request.ts';
 
@@ -136,7 +136,7 @@ async function readAnswer(x: Exchange, read: ObjectRead, options: GetOptions, as
 
 /** The checksum of exactly what is sent: clients verify the body against it, so a range has none. */
 async function pushReadChecksum(x: Exchange, headers: string[], info: ObjectInfo, options: GetOptions): Promise<void> {
-  const whole = info.attributes.checksum;
+  const whole = checksumOf(info);
   if (whole === undefined || options.range !== undefined) return;
   if (options.partNumber === undefined || info.partCount === 0) return pushChecksum(headers, whole);
   const withParts =

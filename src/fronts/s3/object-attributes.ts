@@ -6,6 +6,7 @@ import { formatHttpDate } from '../../format/http-date.ts';
 import { type ObjectAttributesAnswer, writeObjectAttributes } from '../../format/s3-xml-write.ts';
 import { mayReadObject } from '../../service/access.ts';
 import { noSuchKey } from './get-object.ts';
+import { checksumOf } from './object-headers.ts';
 import { type Answer, xml } from './reply.ts';
 import type { Exchange } from './request.ts';
 
@@ -36,7 +37,7 @@ export async function getObjectAttributes(x: Exchange): Promise<Answer> {
   if (!mayReadObject(x.credential, bucket, info.attributes.acl)) throw new GatewayError('AccessDenied');
   const answer: ObjectAttributesAnswer = {
     etag: wanted.has('ETag') ? info.etag : undefined,
-    checksum: wanted.has('Checksum') ? info.attributes.checksum : undefined,
+    checksum: wanted.has('Checksum') ? checksumOf(info) : undefined,
     parts: wanted.has('ObjectParts') ? partsPage(x, info) : undefined,
     storageClass: wanted.has('StorageClass') ? 'STANDARD' : undefined,
     size: wanted.has('ObjectSize') ? info.size : undefined,

@@ -64,6 +64,19 @@ export function etagHeader(etag: string): string {
 }
 
 /** `CRC64NVME` → `x-amz-checksum-crc64nvme`, and the type of the checksum. */
+/**
+ * The checksum of the whole object that an answer may carry: the one that was stored with it, else the CRC-32 that gRPC writes are known
+ * by, whose ETag (`…-1`, of an object without parts) is none that a client could check.
+ */
+export function checksumOf(info: ObjectInfo): StoredChecksum | undefined {
+  const { checksum } = info.attributes;
+  if (checksum !== undefined || info.crc32 === undefined || info.partCount > 0 || !info.etag.endsWith('-1'))
+    return checksum;
+  const value = Buffer.alloc(4);
+  value.writeUInt32BE(info.crc32);
+  return { algorithm: 'CRC32', value: value.toString('base64'), type: 'FULL_OBJECT' };
+}
+
 export function pushChecksum(headers: string[], checksum: StoredChecksum): void {
   headers.push(
     `x-amz-checksum-${checksum.algorithm.toLowerCase()}`,
