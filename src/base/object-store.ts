@@ -173,7 +173,13 @@ export interface PartInfo {
 
 /** Where the bytes of a write come from. `seal` runs once, after the last byte was taken, and may throw to refuse the write. */
 export type PutSource =
-  | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly stored: StoredAttributes }
+  | {
+      readonly kind: 'bytes';
+      readonly bytes: Buffer;
+      readonly stored: StoredAttributes;
+      /** CRC-32 (IEEE) of the bytes, from who has computed it already. */
+      readonly crc32?: number;
+    }
   | {
       readonly kind: 'stream';
       readonly chunks: AsyncIterable<Buffer>;

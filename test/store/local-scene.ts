@@ -34,8 +34,9 @@ export class SlowDisk implements RecordReader {
     return this.#reader.read(location);
   }
 
-  tryRead(): undefined {
-    return undefined;
+  /** What is at hand is no read of the disk. */
+  tryRead(location: Location): Buffer | undefined {
+    return this.#reader.tryRead(location);
   }
 
   cached(): undefined {

@@ -142,10 +142,11 @@ class PutBatch {
       const bucket = this.#writable(header.bucket);
       const target = parsePutHeader(header);
       if (bytes.length > header.size) throw moreThanAnnounced(header.size, bytes.length);
-      if (entry.crc32 !== undefined) requireCrc(entry.crc32, crc32Of(bytes, 0));
+      const crc32 = crc32Of(bytes, 0);
+      requireCrc(entry.crc32, crc32);
       const { contentType, attributes } = target;
       const stored = { etag: this.#plane.hashes.etagOf(bytes), contentType, attributes };
-      const info = await this.#put(bucket, target, { kind: 'bytes', bytes, stored });
+      const info = await this.#put(bucket, target, { kind: 'bytes', bytes, stored, crc32 });
       this.#succeed(slot, bucket, target, info);
     } catch (error) {
       this.#fail(slot, header, error);
