@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Belongings } from './measure/belongings.ts';
 import { diskOf } from './measure/machine.ts';
-import { type OptionValues, parseNumbers, ROUND_OPTIONS, runBenchmark } from './measure/options.ts';
+import { BenchError, type OptionValues, parseNumbers, ROUND_OPTIONS, runBenchmark } from './measure/options.ts';
 import { cpuOf, familyOf } from './measure/processes.ts';
 import { Report, tellRun } from './measure/report.ts';
 import { alternate, type Contender, type Measures, ratioOf, type Series } from './measure/rounds.ts';
@@ -118,7 +118,7 @@ function getContenders(rig: Rig, set: ObjectSet): Contender[] {
       const pids = familyOf(child.pid as number);
       const { result, ...cpu } = await cpuOf(pids, () => wrk.run(port, heads, connections, options.seconds));
       if (result.failures > 0 || result.bytes < result.requests * set.bytes)
-        throw new Error(`${name}: not every answer was whole: ${JSON.stringify(result)}`);
+        throw new BenchError(`${name}: not every answer was whole: ${JSON.stringify(result)}`);
       return loadMeasures({ objects: result.requests, seconds: result.seconds }, cpu);
     },
   });

@@ -3,7 +3,7 @@
  * configurations: as Debian ships it, every request opens and closes its file; with `open_file_cache` it keeps them open.
  */
 import type { ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type Belongings, hasEnded, onCore } from '../measure/belongings.ts';
@@ -16,8 +16,24 @@ export interface Nginx {
   stop(): Promise<void>;
 }
 
+const CACHED_FILES_MAX = 100_000;
+/** Files that it needs for its connections and for the file that each sends. */
+const OTHER_FILES = 2048;
+
+/** How many files one process may have open: more in its cache, and nginx answers with errors. */
+function openFilesMax(): number {
+  const limit = Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? Number.NaN);
+  return Number.isNaN(limit) ? CACHED_FILES_MAX + OTHER_FILES : limit;
+}
+
 /** Pure. `folder` holds everything that nginx writes; `user` only matters to root. */
-export function nginxConfig(folder: string, files: string, plainPort: number, cachingPort: number): string {
+export function nginxConfig(
+  folder: string,
+  files: string,
+  plainPort: number,
+  cachingPort: number,
+  cachedFilesMax: number,
+): string {
   const user = userInfo();
   const bodies = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `  ${name}_temp_path ${join(folder, name)};`,
@@ -39,7 +55,7 @@ ${bodies.join('\n')}
   server { listen 127.0.0.1:${plainPort}; }
   server {
     listen 127.0.0.1:${cachingPort};
-    open_file_cache max=100000 inactive=1h;
+    open_file_cache max=${cachedFilesMax} inactive=1h;
     open_file_cache_valid 1h;
   }
 }
@@ -53,7 +69,8 @@ export async function startNginx(
   const { folder, files, core, cores } = options;
   const [plainPort, cachingPort] = [await freePort(), await freePort()];
   const config = join(folder, 'nginx.conf');
-  writeFileSync(config, nginxConfig(folder, files, plainPort, cachingPort));
+  const cachedFilesMax = Math.max(1, Math.min(CACHED_FILES_MAX, openFilesMax() - OTHER_FILES));
+  writeFileSync(config, nginxConfig(folder, files, plainPort, cachingPort, cachedFilesMax));
   const [command, args] = onCore(core, cores, 'nginx', ['-p', folder, '-c', config, '-e', join(folder, 'error.log')]);
   const child = owned.spawn(command, args, 'nginx-light', {
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },

@@ -1,6 +1,6 @@
 /** Batches read by Python, in a process of its own: see batch_load.py. */
 import { type ChildProcess, spawnSync } from 'node:child_process';
-import { createInterface, type Interface } from 'node:readline';
+import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { mintToken } from '../../src/format/bearer-token.ts';
@@ -26,7 +26,7 @@ export function pythonClient(python: string): string | undefined {
 
 export class PythonBatches {
   readonly #child: ChildProcess;
-  readonly #lines: Interface;
+  readonly #lines: AsyncIterator<string>;
 
   constructor(owned: Belongings, options: { readonly python: string; readonly core: number; readonly cores: number }) {
     const [command, args] = onCore(options.core, options.cores, options.python, [PROGRAM]);
@@ -34,19 +34,17 @@ export class PythonBatches {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: environment(),
     });
-    this.#lines = createInterface({ input: this.#child.stdout as Readable });
+    this.#lines = createInterface({ input: this.#child.stdout as Readable })[Symbol.asyncIterator]();
   }
 
   async run({ port, bucket, set, batch, streams, seconds }: Omit<BatchOrder, 'by'>): Promise<BatchLoad> {
     const key = { accessKeyId: SIGNER.accessKeyId, secretKey: SIGNER.secret };
     const token = mintToken({ ...key, expiresMs: Date.now() + TOKEN_LIFE_MS });
     const order = { ...key, token, port, bucket, kib: set.kib, count: set.count, batch, streams, seconds };
-    const answered = new Promise<string>((resolve, reject) => {
-      this.#lines.once('line', resolve);
-      this.#lines.once('close', () => reject(new BenchError('the Python client ended.')));
-    });
     (this.#child.stdin as Writable).write(`${JSON.stringify(order)}\n`);
-    const reply = JSON.parse(await answered) as BatchReply;
+    const line = await this.#lines.next();
+    if (line.done === true) throw new BenchError('the Python client ended.');
+    const reply = JSON.parse(line.value) as BatchReply;
     if ('failure' in reply) throw new BenchError(`Python: ${reply.failure}`);
     return reply.result;
   }
