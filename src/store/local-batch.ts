@@ -139,7 +139,7 @@ export class LocalBatch implements BatchRead {
 
   async #untilSomethingCame(signal: AbortSignal | undefined): Promise<void> {
     const coming = (this.#looking ?? this.#flights.next()).then(endOfTurn);
-    if (signal === undefined) return await coming;
+    if (signal === undefined) return coming;
     let stop: () => void = () => {};
     const stopped = new Promise<void>((resolve) => {
       stop = resolve;

@@ -6,6 +6,7 @@
  * The hardest decision: a deadline is met with what is ready. The batch stops a little before it, so that BatchEnd with the
  * unserved slots reaches the client in time, and the client asks for these alone.
  */
+import assert from 'node:assert/strict';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { BatchEntry, BatchRead } from '../../base/object-store.ts';
@@ -63,7 +64,7 @@ class Sending {
   readonly #stop = new AbortController();
   /** Writes under way; never rejects. */
   readonly #writing = new Set<Promise<void>>();
-  #writeError: unknown;
+  #writeError: Error | undefined;
   #isLate = false;
   #ok = 0;
   #failed = 0;
@@ -119,6 +120,7 @@ class Sending {
       throw error;
     }
     this.#write(slab, entries);
+    assert(entries.length > 0 || this.#isEnd, 'a batch came to its end before all its slots');
     return this.#isEnd;
   }
 
@@ -156,7 +158,7 @@ class Sending {
       () => slabs.giveBack(slab),
       (error: unknown) => {
         slabs.abandon(slab);
-        this.#writeError = error;
+        this.#writeError = error as Error;
       },
     );
     this.#writing.add(writing);
