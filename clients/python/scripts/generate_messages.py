@@ -1,10 +1,12 @@
 """Writes ``_descriptors.py`` and ``_messages.pyi`` from the ``.proto`` files; needs ``protoc``, of any version.
 
-``python scripts/generate_messages.py``; with ``--check`` it writes nothing and ends with 1 when a file is not what it would be.
+``python scripts/generate_messages.py``; with ``--check`` it writes nothing and ends with 1 when a file is not what it
+would be.
 
-Hardest decision: no code from ``protoc --python_out``. That code is bound to a range of protobuf runtimes, and it registers its
-messages in the pool of the whole process, where ``google/rpc/status.proto`` of another package may be already, or come later.
-What is kept instead is the descriptors, as data; ``_messages.py`` makes classes of them in a pool of its own.
+Hardest decision: no code from ``protoc --python_out``. That code is bound to a range of protobuf runtimes, and it
+registers its messages in the pool of the whole process, where ``google/rpc/status.proto`` of another package may be
+already, or come later. What is kept instead is the descriptors, as data; ``_messages.py`` makes classes of them in a
+pool of its own.
 """
 
 from __future__ import annotations
@@ -43,7 +45,10 @@ TYPES = {
 
 
 def compile_descriptors() -> descriptor_pb2.FileDescriptorSet:
-    """What protoc makes of the files. Those of google.protobuf are the runtime's own, also when protoc came without them."""
+    """What protoc makes of the files.
+
+    Those of google.protobuf are the runtime's own, also when protoc came without them.
+    """
     known = descriptor_pb2.FileDescriptorSet()
     for module in (any_pb2, duration_pb2, timestamp_pb2):
         known.file.add().ParseFromString(module.DESCRIPTOR.serialized_pb)
@@ -60,7 +65,7 @@ def compile_descriptors() -> descriptor_pb2.FileDescriptorSet:
 def descriptors_module(files: descriptor_pb2.FileDescriptorSet) -> str:
     """The source of ``_descriptors.py``."""
     lines = [
-        '"""FileDescriptorProtos of proto/, serialized, in the order of their imports. Made by scripts/generate_messages.py."""',
+        '"""FileDescriptorProtos of proto/, in the order of their imports. Made by scripts/generate_messages.py."""',
         "",
     ]
     lines.append("FILES: tuple[bytes, ...] = (")
@@ -111,6 +116,7 @@ def stubs_module(files: descriptor_pb2.FileDescriptorSet) -> str:
 
 
 def stub_of(message: descriptor_pb2.DescriptorProto) -> list[str]:
+    """The lines of one class."""
     maps = {nested.name for nested in message.nested_type}
     attributes, arguments = [], []
     for field in message.field:

@@ -1,11 +1,12 @@
 """The channels to one gateway, and what every call on them carries: a bearer token and the deadline.
 
-Promises: channels are made when the first call is, in the process that makes it; a process that was forked makes its own and never
-touches those that it inherited, not even to close them; a call goes to the channel with the fewest calls under way.
+Promises: channels are made when the first call is, in the process that makes it; a process that was forked makes its
+own and never touches those that it inherited, not even to close them; a call goes to the channel with the fewest calls
+under way.
 
-Hardest decision: what to do with inherited channels. Closing them in the child would join threads that are not there and write to
-sockets that the parent uses, so they are kept, unreachable, until the child ends. gRPC itself must be told that processes fork, by
-environment variables that it reads when it is first imported: see ``_fork.py``.
+Hardest decision: what to do with inherited channels. Closing them in the child would join threads that are not there
+and write to sockets that the parent uses, so they are kept, unreachable, until the child ends. gRPC itself must be told
+that processes fork, by environment variables that it reads when it is first imported: see ``_fork.py``.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Lane:
         self.channel = channel
         #: Calls that take their time on this channel.
         self.load = 0
-        #: Streams under way: a process that was forked must not destroy them, since that would reset them on the parent's socket.
+        #: Streams under way: a process that was forked must not destroy them, since that would reset them on the
+        #: parent's socket.
         self.streams: set[Any] = set()
         self.head = channel.unary_unary(f"{_OBJECTS}Head", pb.HeadRequest.SerializeToString, pb.ObjectInfo.FromString)
         self.get = channel.unary_stream(f"{_OBJECTS}Get", pb.GetRequest.SerializeToString, pb.GetChunk.FromString)
@@ -114,7 +116,10 @@ class Connection:
 
     @contextmanager
     def lane(self) -> Iterator[Lane]:
-        """The channel with the fewest calls, for one call. Raises PenstockError (CANCELLED) when the client was closed."""
+        """The channel with the fewest calls, for one call.
+
+        Raises PenstockError (CANCELLED) when the client was closed.
+        """
         lane = self._take_lane()
         pid = os.getpid()
         try:
@@ -125,7 +130,10 @@ class Connection:
 
     @contextmanager
     def stream(self, method: str, request: Any, timeout_s: float | None) -> Iterator[Any]:
-        """A call that answers with a stream: an iterator of messages, cancelled at the end of the block if it has not ended."""
+        """A call that answers with a stream:
+
+        an iterator of messages, cancelled at the end of the block if it has not ended.
+        """
         with self.lane() as lane:
             pid = os.getpid()
             with _fork.GATE:

@@ -1,4 +1,4 @@
-"""FileDescriptorProtos of proto/, serialized, in the order of their imports. Made by scripts/generate_messages.py."""
+"""FileDescriptorProtos of proto/, in the order of their imports. Made by scripts/generate_messages.py."""
 
 FILES: tuple[bytes, ...] = (
     # google/rpc/status.proto

@@ -1,11 +1,12 @@
 """Processes that fork while gRPC is in use.
 
-Promises: a process that was forked never uses, closes or destroys the channels that it inherited; and no thread of ours is inside gRPC
-in the moment of a fork, because a fork waits for those that are, and holds off those that come.
+Promises: a process that was forked never uses, closes or destroys the channels that it inherited; and no thread of ours
+is inside gRPC in the moment of a fork, because a fork waits for those that are, and holds off those that come.
 
-Hardest decision: the second. A fork in that moment leaves gRPC's own state half-changed, and crashes or hangs the child or the parent
-(https://github.com/grpc/grpc/issues/32992); with nothing under way it does no harm, which is what makes ``DataLoader`` with ``fork``
-safe beside a client that is in use. Waiting is bounded: a fork that cannot have it quiet goes ahead.
+Hardest decision: the second. A fork in that moment leaves gRPC's own state half-changed, and crashes or hangs the child
+or the parent (https://github.com/grpc/grpc/issues/32992); with nothing under way it does no harm, which is what makes
+``DataLoader`` with ``fork`` safe beside a client that is in use. Waiting is bounded: a fork that cannot have it quiet
+goes ahead.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """GetBatch until every slot has its result.
 
-Promises: a stream that is reset, or ends without ``BatchEnd``, is never taken for whole; only slots that were not served, or failed in a way
-that passes, are asked for again; when nothing helps, each of them gets its error.
+Promises: a stream that is reset, or ends without ``BatchEnd``, is never taken for whole; only slots that were not
+served, or failed in a way that passes, are asked for again; when nothing helps, each of them gets its error.
 
-Hardest decision: what raises and what is a result. A refusal of the whole call that asking again cannot mend (credential, bucket,
-arguments) raises. Everything else is said slot by slot, so that one bad object or a short deadline does not cost the others.
+Hardest decision: what raises and what is a result. A refusal of the whole call that asking again cannot mend
+(credential, bucket, arguments) raises. Everything else is said slot by slot, so that one bad object or a short deadline
+does not cost the others.
 """
 
 from __future__ import annotations
@@ -120,7 +121,10 @@ def _next_results(
 
 
 def _finish(call: Iterator[pb.BatchFrame]) -> None:
-    """Reads the status behind the last frame, so that the call need not be reset. Every slot is told, whatever the status is."""
+    """Reads the status behind the last frame, so that the call need not be reset.
+
+    Every slot is told, whatever the status is.
+    """
     with suppress(grpc.RpcError), GATE:
         next(call, None)
 

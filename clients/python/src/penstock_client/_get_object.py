@@ -1,7 +1,7 @@
 """One object, streamed.
 
-Promises: a stream that breaks is taken up at the byte where it stopped, of the very same object (by its ETag); the last chunk comes out only
-when the length, and the CRC-32 of a whole object, held.
+Promises: a stream that breaks is taken up at the byte where it stopped, of the very same object (by its ETag); the last
+chunk comes out only when the length, and the CRC-32 of a whole object, held.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ class ObjectReader:
         return request
 
     def _next_chunk(self, call: Iterator[pb.GetChunk]) -> bytes:
-        """The next bytes, checked against where they belong; the last ones only when the call ended well and the CRC held."""
+        """The next bytes, checked against where they belong;
+
+        the last ones only when the call ended well and the CRC held.
+        """
         with GATE:
             chunk = next(call, None)
         key = self._ref.key
@@ -120,7 +123,8 @@ def get_object(
         try:
             chunks = list(reader.chunks())
         except DataLossError as error:
-            # Damage on the way: once more, since nothing of it was given out yet. What the gateway itself refuses stays refused.
+            # Damage on the way: once more, since nothing of it was given out yet. What the gateway itself refuses stays
+            # refused.
             if attempt == 2 or error.__cause__ is not None:
                 raise
             continue

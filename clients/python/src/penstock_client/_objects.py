@@ -63,7 +63,10 @@ def _ask(connection: Connection, timeout: float | None, call: Callable[..., _A])
 def list_objects(
     connection: Connection, request: pb.ListRequest, timeout: float | None
 ) -> Iterator[ObjectInfo | CommonPrefix]:
-    """In the order of the keys' UTF-8 bytes; a list that breaks is taken up behind the last page. Raises PenstockError."""
+    """In the order of the keys' UTF-8 bytes;
+
+    a list that breaks is taken up behind the last page. Raises PenstockError.
+    """
     pacing = connection.pacing(timeout)
     while True:
         failure = yield from _list_once(connection, request, pacing)

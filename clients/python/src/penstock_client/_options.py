@@ -20,7 +20,10 @@ _SECRET_KEY = re.compile(r"[\x21-\x7e]{8,256}")
 
 @dataclass(frozen=True)
 class Options:
-    """What a client was made with; it makes the same one in another process. Credentials of the environment are not in it."""
+    """What a client was made with;
+
+    it makes the same one in another process. Credentials of the environment are not in it.
+    """
 
     target: str | None = None
     access_key: str | None = None

@@ -1,7 +1,8 @@
 """How often and how soon something is tried again, and when it is given up.
 
-Pauses double from 50 ms to 5 s and are spread by chance between half and all of that, so that many clients do not come back at once;
-a gateway that asks for a longer pause gets it. Progress starts the count again: what is bounded is trying in vain.
+Pauses double from 50 ms to 5 s and are spread by chance between half and all of that, so that many clients do not come
+back at once; a gateway that asks for a longer pause gets it. Progress starts the count again: what is bounded is trying
+in vain.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 def prefetched(
     batches: Iterable[Sequence[str]], ahead: int, read: Callable[[Sequence[str], Sequence[str]], _T]
 ) -> Iterator[_T]:
-    """Yields ``read(keys, keys_of_the_next_batch)`` of each batch, in order, with at most ``ahead`` of them under way or unfetched."""
+    """Yields ``read(keys, keys_of_the_next_batch)`` of each batch, in order, ``ahead`` of them under way."""
     source = iter(batches)
     upcoming = next(source, None)
     if upcoming is None:

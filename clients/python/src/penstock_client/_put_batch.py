@@ -1,14 +1,15 @@
 """Puts of many objects over a few streams of PutBatch.
 
-Promises: every item gets one result, in the order of completion; only items without a result, or with one that passes, are sent again; memory
-is bounded (``_put_queue.py``); an object that is too large for a frame goes by a call of its own. The caller's iterable runs in the
-caller's thread.
+Promises: every item gets one result, in the order of completion; only items without a result, or with one that passes,
+are sent again; memory is bounded (``_put_queue.py``); an object that is too large for a frame goes by a call of its
+own. The caller's iterable runs in the caller's thread.
 
-Hardest decision: streams are short-lived. One ends when nothing on it waits for an answer and nothing is ready to be sent, or after
-so many objects; the next begins on the channel with the fewest calls. So a gateway that drains is left soon, and the load spreads.
+Hardest decision: streams are short-lived. One ends when nothing on it waits for an answer and nothing is ready to be
+sent, or after so many objects; the next begins on the channel with the fewest calls. So a gateway that drains is left
+soon, and the load spreads.
 
-A put may be sent twice, since nobody knows what became of a stream that broke: the second writes the same bytes again. With
-``if_absent`` the second may be refused by what the first has stored; such an error says ``outcome_unknown``.
+A put may be sent twice, since nobody knows what became of a stream that broke: the second writes the same bytes again.
+With ``if_absent`` the second may be refused by what the first has stored; such an error says ``outcome_unknown``.
 """
 
 from __future__ import annotations

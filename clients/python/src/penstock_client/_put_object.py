@@ -45,7 +45,10 @@ def header_of(target: PutTarget, size: int) -> pb.PutHeader:
 
 
 def put_object(connection: Connection, target: PutTarget, body: Body, timeout: float | None) -> ObjectInfo:
-    """As often as it takes. A file is read from where it stands to its end, again for each attempt. Raises PenstockError."""
+    """As often as it takes.
+
+    A file is read from where it stands to its end, again for each attempt. Raises PenstockError.
+    """
     pacing = connection.pacing(timeout)
     source = _Source(body)
     is_repeated = False
@@ -73,7 +76,8 @@ class _Source:
         self._view = None
         self._file = body
         self._start = body.tell()
-        self.size = body.seek(0, 2) - self._start
+        body.seek(0, 2)
+        self.size = body.tell() - self._start
 
     def chunks(self) -> Iterator[bytes]:
         if self._view is None:

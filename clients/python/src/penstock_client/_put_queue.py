@@ -1,6 +1,7 @@
 """What of a run of puts waits to be sent, is on its way, or waits to be fetched.
 
-Promises: bytes and objects that were taken and have no result that was fetched are bounded: a slow gateway or a slow caller stops the source.
+Promises: bytes and objects that were taken and have no result that was fetched are bounded: a slow gateway or a slow
+caller stops the source.
 """
 
 from __future__ import annotations
@@ -87,7 +88,10 @@ class PutQueue:
             self._changed.notify_all()
 
     def take(self, bytes_max: int | None, wait_s: float) -> PendingPut | None:
-        """The next item to send, when one is ready within so many seconds and no larger than that. The last wait may be shorter."""
+        """The next item to send, when one is ready within so many seconds and no larger than that.
+
+        The last wait may be shorter.
+        """
         with self._changed:
             if not self._has_ready():
                 self._changed.wait(self._wait_of(wait_s))

@@ -1,7 +1,8 @@
 """One stream of PutBatch: packs what is ready into frames and hands each result on.
 
-Promises: frames of at most a MiB of payload; a frame is sent when it is full or when nothing more is ready; a stream on which nothing
-happens for a minute is given up. It runs in two threads, the one that reads and the one of gRPC that sends.
+Promises: frames of at most a MiB of payload; a frame is sent when it is full or when nothing more is ready; a stream on
+which nothing happens for a minute is given up. It runs in two threads, the one that reads and the one of gRPC that
+sends.
 """
 
 from __future__ import annotations
@@ -92,7 +93,10 @@ class PutStream:
             pending = self._next()
 
     def _next(self) -> PendingPut | None:
-        """Waits while something on this stream is not answered: by then more may be ready. A fork that waits is let through."""
+        """Waits while something on this stream is not answered:
+
+        by then more may be ready. A fork that waits is let through.
+        """
         while self._sent < PUT_STREAM_ITEMS and not self._over and not GATE.is_wanted:
             pending = self._queue.take(PUT_FRAME_BYTES, _LOOK_S)
             if pending is not None:

@@ -1,10 +1,10 @@
-"""What has become of each slot of a batch, over all the calls that it takes. Every entry of every frame comes through here.
+"""What has become of each slot of a batch, over all the calls that it takes. Every entry comes through here.
 
-Promises: every slot gets one result, its bytes or its error; bytes come out only when their CRC-32 held and all of them are there; what
-came of a slot in an attempt that failed is dropped.
+Promises: every slot gets one result, its bytes or its error; bytes come out only when their CRC-32 held and all of them
+are there; what came of a slot in an attempt that failed is dropped.
 
-Hardest decision: one copy of the payload for each object. A view of the frame would save it, and would keep a MiB alive for every image
-that is kept, and be no ``bytes`` for those who decode it.
+Hardest decision: one copy of the payload for each object. A view of the frame would save it, and would keep a MiB alive
+for every image that is kept, and be no ``bytes`` for those who decode it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ class BatchSlots:
         return next(reversed(self._again.values()), None)
 
     def begin_call(self) -> list[int]:
-        """Forgets what the last call left unfinished. Returns the slots to ask for, ascending, as many as a request takes."""
+        """Forgets what the last call left unfinished.
+
+        Returns the slots to ask for, ascending, as many as a request takes.
+        """
         self._partials.clear()
         self._again.clear()
         asked: list[int] = []

@@ -1,7 +1,8 @@
 """Bearer tokens, minted from the secret key, so that the secret never leaves the process.
 
-``penstock1.ACCESS_KEY_ID.EXPIRY.SIGNATURE``: the expiry in whole seconds since the Unix epoch; the signature is base64url
-without padding (RFC 4648, section 5) of HMAC-SHA256 (RFC 2104) with the secret key over everything before the last dot.
+``penstock1.ACCESS_KEY_ID.EXPIRY.SIGNATURE``: the expiry in whole seconds since the Unix epoch; the signature is
+base64url without padding (RFC 4648, section 5) of HMAC-SHA256 (RFC 2104) with the secret key over everything before the
+last dot.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The client of a Penstock gateway.
 
-Promises: what comes back was checked by CRC-32 and is whole; what can be had by asking again was asked for again; everything else is a
-``PenstockError`` that says what, why, and whether trying again may help. Nothing connects before the first call. A client may be
-used from several threads, pickled, and carried through a fork.
+Promises: what comes back was checked by CRC-32 and is whole; what can be had by asking again was asked for again;
+everything else is a ``PenstockError`` that says what, why, and whether trying again may help. Nothing connects before
+the first call. A client may be used from several threads, pickled, and carried through a fork.
 """
 
 from __future__ import annotations
@@ -39,13 +39,16 @@ class Client:
     """Reads and writes objects of one gateway.
 
     Args:
-        target: ``HOST:PORT`` of its gRPC address, ``https://`` before it for TLS; else ``PENSTOCK_GRPC_ENDPOINT``, else 127.0.0.1:9002.
+        target: ``HOST:PORT`` of its gRPC address, ``https://`` before it for TLS; else ``PENSTOCK_GRPC_ENDPOINT``, else
+            127.0.0.1:9002.
         access_key: the access key id; else ``PENSTOCK_ACCESS_KEY``. Without either, calls are anonymous.
-        secret_key: its secret; else ``PENSTOCK_SECRET_KEY``. It stays in this process (and in pickles, when it was given here).
+        secret_key: its secret; else ``PENSTOCK_SECRET_KEY``. It stays in this process (and in pickles, when it was
+            given here).
         bucket: the bucket of calls that name none.
         secure: connect by TLS; by default only with ``https://`` or a ``ca_certificate``.
         ca_certificate: PEM, or the path of a file, of the authority to trust instead of the system's.
-        channels: connections, 1 to 64, or "auto" for one per two cores up to 4. Each is served by one core of the gateway.
+        channels: connections, 1 to 64, or "auto" for one per two cores up to 4. Each is served by one core of the
+            gateway.
         timeout: seconds for one call, attempts and pauses included; None or ``math.inf`` for no limit.
         channel_options: options of grpcio that go before ours.
 
@@ -107,9 +110,10 @@ class Client:
     ) -> ReadList:
         """Reads whole objects, or ranges of them, in one call: a list in the order of ``keys``.
 
-        In the place of one that does not exist is a ``Missing``; ``on_missing="raise"`` raises NotFoundError instead. Other troubles of single
-        objects (DataLossError, PermissionDeniedError, a passed deadline) raise, once everything passing was tried again;
-        ``on_error="return"`` puts a ``SlotError`` in their place instead. Both are falsy.
+        In the place of one that does not exist is a ``Missing``; ``on_missing="raise"`` raises NotFoundError instead.
+        Other troubles of single objects (DataLossError, PermissionDeniedError, a passed deadline) raise, once
+        everything passing was tried again; ``on_error="return"`` puts a ``SlotError`` in their place instead. Both are
+        falsy.
 
         Args:
             keys: any sequence, also a numpy array; ``ObjectRef`` for one of another bucket.
@@ -169,7 +173,7 @@ class Client:
         on_error: OnError = "raise",
         timeout: float | None = None,
     ) -> Iterator[ReadList]:
-        """Yields ``get_many`` of each list of keys, in order, with up to ``prefetch`` of them under way while the caller works.
+        """Yields ``get_many`` of each list of keys, in order, with up to ``prefetch`` under way while the caller works.
 
         ``batches`` may be endless; it is read ``prefetch + 1`` lists ahead, and the gateway is told what comes next.
         """
@@ -193,7 +197,10 @@ class Client:
         if_match: str = "",
         timeout: float | None = None,
     ) -> bytes:
-        """One object, or its bytes from ``start`` up to but without ``end``, in memory. Raises NotFoundError when there is none."""
+        """One object, or its bytes from ``start`` up to but without ``end``, in memory.
+
+        Raises NotFoundError when there is none.
+        """
         return self.get_with_info(key, bucket=bucket, start=start, end=end, if_match=if_match, timeout=timeout)[1]
 
     def get_with_info(
@@ -219,11 +226,17 @@ class Client:
         end: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[bytes]:
-        """One object of any size, in chunks of at most 1 MiB, taken up where it broke. No time limit unless one is given."""
+        """One object of any size, in chunks of at most 1 MiB, taken up where it broke.
+
+        No time limit unless one is given.
+        """
         return ObjectReader(self._connection, ObjectRef(key_text(key), start, end, bucket), "", timeout).chunks()
 
     def stat(self, key: str, *, bucket: str | None = None, timeout: float | None = None) -> ObjectInfo | None:
-        """What is known of one object without its bytes; None when there is none. Raises NotFoundError when there is no bucket."""
+        """What is known of one object without its bytes;
+
+        None when there is none. Raises NotFoundError when there is no bucket.
+        """
         try:
             return stat_object(self._connection, self._connection.bucket_of(bucket), key_text(key), timeout)
         except NotFoundError as error:
@@ -239,7 +252,10 @@ class Client:
         on_error: OnError = "raise",
         timeout: float | None = None,
     ) -> InfoList:
-        """The same of many, in the order of ``keys``, with ``Missing`` in the place of one that does not exist. A call each."""
+        """The same of many, in the order of ``keys``, with ``Missing`` in the place of one that does not exist.
+
+        A call each.
+        """
         named = self._connection.bucket_of(bucket)
 
         def one(key: str) -> ObjectInfo | SlotError:
@@ -263,10 +279,10 @@ class Client:
         page_size: int = 0,
         timeout: float | None = None,
     ) -> Iterator[ObjectInfo | CommonPrefix]:
-        """Yields ``ObjectInfo``, in the order of the keys' UTF-8 bytes, as pages come; a list that breaks is taken up where it was.
+        """Yields ``ObjectInfo``, in the order of the keys' UTF-8 bytes; a list that breaks is taken up where it was.
 
-        With a ``delimiter``, keys that hold it behind the prefix are one ``CommonPrefix``. ``page_size``: 1 to 1,000; 0: 1,000. No time limit
-        unless one is given.
+        With a ``delimiter``, keys that hold it behind the prefix are one ``CommonPrefix``. ``page_size``: 1 to 1,000;
+        0: 1,000. No time limit unless one is given.
         """
         request = pb.ListRequest(
             bucket=self._connection.bucket_of(bucket),
@@ -289,8 +305,9 @@ class Client:
         if_match: str = "",
         timeout: float | None = None,
     ) -> ObjectInfo:
-        """Writes one object; returns when it is on the gateway's disk. ``data`` may be a file, read from where it stands to its end.
+        """Writes one object; returns when it is on the gateway's disk.
 
+        ``data`` may be a file that can seek, read from where it stands to its end.
         Raises FailedPreconditionError where ``if_absent`` or ``if_match`` (an ETag) does not hold.
         """
         named = self._connection.bucket_of(bucket)
@@ -305,10 +322,10 @@ class Client:
         on_error: OnError = "raise",
         timeout: float | None = None,
     ) -> InfoList:
-        """Writes many objects: (key, data[, content_type[, metadata]]) or ``PutItem``. A list in the order of ``items``.
+        """Writes many objects, (key, data[, content_type[, metadata]]) or ``PutItem``: a list in their order.
 
-        Raises the first failure, when the others may have been written or not; ``on_error="return"`` writes all that can be, and puts a
-        ``SlotError`` in the place of one that failed. No time limit unless one is given.
+        Raises the first failure, when the others may have been written or not; ``on_error="return"`` writes all that
+        can be, and puts a ``SlotError`` in the place of one that failed. No time limit unless one is given.
         """
         found: dict[int, ObjectInfo | SlotError] = {}
         for index, result in self.iter_put(items, bucket=bucket, timeout=timeout):
@@ -320,9 +337,10 @@ class Client:
     def iter_put(
         self, items: Iterable[Given], *, bucket: str | None = None, timeout: float | None = None
     ) -> Iterator[tuple[int, Written]]:
-        """The same one by one: yields (place in ``items``, result) as they complete, and writes only while it is iterated.
+        """The same one by one: yields (place, result) as they complete, and writes only while it is iterated.
 
-        ``items`` may be endless: at most 64 MiB and 4,096 objects are taken from it that have no result which was fetched.
+        ``items`` may be endless: at most 64 MiB and 4,096 objects are taken from it that have no result which was
+        fetched.
         """
         return put_results(self._connection, items, self._connection.bucket_of(bucket), timeout)
 
@@ -334,7 +352,10 @@ class Client:
     def delete_many(
         self, keys: Sequence[str], *, bucket: str | None = None, timeout: float | None = None
     ) -> FailedList:
-        """Removes many, a thousand in a call. Returns those that could not be removed: an empty list when all are gone."""
+        """Removes many, a thousand in a call.
+
+        Returns those that could not be removed: an empty list when all are gone.
+        """
         return [*delete_objects(self._connection, self._connection.bucket_of(bucket), keys, timeout)]
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """What can go wrong, as exceptions.
 
-Every error is a ``PenstockError``; its class says which status of gRPC it is, so ``except NotFoundError`` is enough. Errors can be
-made from their message alone and survive pickling: a DataLoader carries them from its workers.
+Every error is a ``PenstockError``; its class says which status of gRPC it is, so ``except NotFoundError`` is enough.
+Errors can be made from their message alone and survive pickling: a DataLoader carries them from its workers.
 """
 
 from __future__ import annotations

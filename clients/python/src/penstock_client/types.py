@@ -68,7 +68,10 @@ class PutItem:
 
 
 class SlotError:
-    """Stands in the place of one object of many that could not be read or written. Falsy, like ``None``; so is ``b""``."""
+    """Stands in the place of one object of many that could not be read or written.
+
+    Falsy, like ``None``; so is ``b""``.
+    """
 
     __slots__ = ("error", "key")
 
