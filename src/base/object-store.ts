@@ -1,5 +1,5 @@
 /**
- * The contract between the fronts and whatever holds the bytes: `ObjectStore`, `UploadStore` and `BucketStore`. The local store
+ * The contract between the fronts and whatever holds the bytes: `ObjectStore`, `UploadStore` and `BucketStore` (bucket-store.ts). The local store
  * implements them on volumes and an index, the memory store in maps; test/contract/ runs one suite over every implementation.
  *
  * Promises of every implementation:
@@ -11,6 +11,7 @@
  * - Buffers and attributes that were handed to a write are the caller's again once it has settled. What a `seal`, a stream or an
  *   aborted signal throws is what the write rejects with.
  */
+import type { BucketStore, CannedAcl } from './bucket-store.ts';
 import type { GatewayError } from './errors.ts';
 import type { BucketName, ObjectKey, UploadId } from './names.ts';
 
@@ -23,9 +24,6 @@ export interface StoredChecksum {
   readonly value: string;
   readonly type: 'FULL_OBJECT' | 'COMPOSITE';
 }
-
-/** Canned ACLs that Penstock honours: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl */
-export type CannedAcl = 'private' | 'public-read' | 'public-read-write' | 'authenticated-read';
 
 /** What a client said about an object, kept as it was sent. */
 export interface ObjectAttributes {
@@ -354,45 +352,6 @@ export interface UploadStore {
       readonly limit: number;
     },
   ): Promise<UploadsPage>;
-}
-
-export interface CorsRule {
-  readonly id?: string;
-  readonly origins: readonly string[];
-  readonly methods: readonly string[];
-  readonly allowedHeaders: readonly string[];
-  readonly exposeHeaders: readonly string[];
-  readonly maxAgeSeconds?: number;
-}
-
-export interface BucketSettings {
-  readonly acl: CannedAcl;
-  readonly cors?: readonly CorsRule[];
-  readonly tags?: Readonly<Record<string, string>>;
-}
-
-export interface BucketInfo {
-  readonly name: BucketName;
-  readonly createdMs: number;
-  /** Id of the owner, as in `Credential.ownerId`. */
-  readonly ownerId: string;
-  readonly settings: BucketSettings;
-}
-
-export interface BucketStore {
-  /** Rejects with BucketAlreadyOwnedByYou or BucketAlreadyExists. */
-  create(name: BucketName, ownerId: string, settings: BucketSettings): Promise<BucketInfo>;
-  /** Synchronous, since every request asks: a gateway knows its buckets. */
-  get(name: BucketName): BucketInfo | undefined;
-  /** All buckets in order of name. */
-  list(): readonly BucketInfo[];
-  /** Replaces the named settings; `undefined` removes one. Rejects with NoSuchBucket. */
-  update(
-    name: BucketName,
-    change: { readonly [K in keyof BucketSettings]?: BucketSettings[K] | undefined },
-  ): Promise<BucketInfo>;
-  /** Rejects with NoSuchBucket, or BucketNotEmpty while it holds objects (unfinished uploads are aborted with it). */
-  remove(name: BucketName): Promise<void>;
 }
 
 /** One place that holds objects: what a front is given. */

@@ -1,6 +1,6 @@
 /** `penstock bucket create|list|rm|acl`. */
 import { Argument, type Command } from 'commander';
-import type { CannedAcl } from '../base/object-store.ts';
+import type { CannedAcl } from '../base/bucket-store.ts';
 import { type ConnectionOptions, withConnection } from './connection.ts';
 import { EXIT, type ExitCode, usageError } from './exit.ts';
 import { list } from './ls.ts';

@@ -4,7 +4,7 @@
  * the gateway verifies before it acknowledges.
  */
 import { createHash } from 'node:crypto';
-import type { CannedAcl } from '../base/object-store.ts';
+import type { CannedAcl } from '../base/bucket-store.ts';
 import { crc32Base64, crc32Of } from '../format/crc32.ts';
 import { type BodyPromise, bodyCheck } from './checked-body.ts';
 import { CliError, S3ReplyError } from './exit.ts';

@@ -6,8 +6,10 @@
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
  */
+
+import type { CorsRule } from '../base/bucket-store.ts';
 import type { GatewayError } from '../base/errors.ts';
-import type { CorsRule, StoredChecksum } from '../base/object-store.ts';
+import type { StoredChecksum } from '../base/object-store.ts';
 import type { AclGrant } from './s3-xml-read.ts';
 import { element, escapeXml, isoTime, plainDocument, s3Document, wrap } from './xml-text.ts';
 

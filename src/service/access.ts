@@ -9,8 +9,9 @@
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl
  */
+
+import type { BucketInfo, CannedAcl } from '../base/bucket-store.ts';
 import { GatewayError } from '../base/errors.ts';
-import type { BucketInfo, CannedAcl } from '../base/object-store.ts';
 import type { Credential } from './credentials.ts';
 
 /**

@@ -6,8 +6,10 @@
  *
  * Two implementations: the keeper itself (`Keeper.session`, when store and keeper share a process) and `KeeperClient`.
  */
+
+import type { BucketSettings } from '../base/bucket-store.ts';
 import type { ErrorCode } from '../base/errors.ts';
-import type { BucketSettings, WriteConditions } from '../base/object-store.ts';
+import type { WriteConditions } from '../base/object-store.ts';
 
 /** A volume that the caller alone may append to, from `end` on. */
 export interface VolumeGrant {

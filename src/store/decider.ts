@@ -5,10 +5,10 @@
  */
 
 import { crc32 } from '@node-rs/crc32';
+import type { BucketSettings } from '../base/bucket-store.ts';
 import { checkWriteConditions } from '../base/conditions.ts';
 import { asGatewayError, GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { BucketSettings } from '../base/object-store.ts';
 import { encodeAttributes } from '../format/attributes.ts';
 import type { Entry } from '../format/index-entry.ts';
 import { indexKey, partKey, splitUploadKey, uploadKey } from '../format/index-key.ts';

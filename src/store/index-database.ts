@@ -9,9 +9,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import type { BucketSettings } from '../base/bucket-store.ts';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { BucketSettings } from '../base/object-store.ts';
 import { Entry } from '../format/index-entry.ts';
 import { afterPrefix } from '../format/index-key.ts';
 import { mustBeLmdb, unusable } from './index-file.ts';

@@ -1,6 +1,7 @@
 /** The buckets of the local store: read from the index, changed by decisions of the keeper. */
+
+import type { BucketInfo, BucketSettings, BucketStore } from '../base/bucket-store.ts';
 import type { BucketName } from '../base/names.ts';
-import type { BucketInfo, BucketSettings, BucketStore } from '../base/object-store.ts';
 import type { BucketState } from './index-database.ts';
 import type { LocalEngine } from './local-engine.ts';
 

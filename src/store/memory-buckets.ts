@@ -1,8 +1,9 @@
 /** The buckets of the memory store. */
+
+import type { BucketInfo, BucketSettings, BucketStore } from '../base/bucket-store.ts';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketName } from '../base/names.ts';
-import type { BucketInfo, BucketSettings, BucketStore } from '../base/object-store.ts';
 import { findBucket, type MemoryState, newBucket } from './memory-state.ts';
 
 export class MemoryBucketStore implements BucketStore {

@@ -2,12 +2,13 @@
  * What the three faces of the memory store share. Every change of the state is one synchronous step, taken after the last byte of a
  * body has arrived and with the bucket looked up anew: that is what makes writes atomic and conditions race-free here.
  */
+
+import type { BucketInfo } from '../base/bucket-store.ts';
 import type { Clock, RandomSource } from '../base/clock.ts';
 import { checkReadConditions, resolveRange } from '../base/conditions.ts';
 import { GatewayError } from '../base/errors.ts';
 import type { BucketName, UploadId } from '../base/names.ts';
 import type {
-  BucketInfo,
   CopySource,
   ObjectInfo,
   PartInfo,

@@ -1,8 +1,8 @@
 /** Buckets: one owner a name, settings that merge, and nothing left behind by one that was removed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { BucketSettings } from '../../src/base/bucket-store.ts';
 import { parseBucketName } from '../../src/base/names.ts';
-import type { BucketSettings } from '../../src/base/object-store.ts';
 import { ABSENT_BUCKET, allKeys, bytesSource, key, noise, OWNER, refused, type Scene } from './scene.ts';
 
 const K = key('k');

@@ -148,7 +148,9 @@ describe('batches that are cut', () => {
   it(`through the client: ${KILLS} killed workers are never noticed as missing bytes`, {
     timeout: 240_000,
   }, async () => {
-    const clients = [1, 2, 3].map(() => new PenstockClient({ endpoint: new URL(gateway.grpc).host, ...CREDENTIALS, bucket: BUCKET }));
+    const clients = [1, 2, 3].map(
+      () => new PenstockClient({ endpoint: new URL(gateway.grpc).host, ...CREDENTIALS, bucket: BUCKET }),
+    );
     let isOver = false;
     let batches = 0;
     let failed = 0;

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32 } from '@node-rs/crc32';
+import type { CannedAcl } from '../../src/base/bucket-store.ts';
 import { LIMITS } from '../../src/base/limits.ts';
 import { type BucketName, parseBucketName, parseObjectKey } from '../../src/base/names.ts';
-import type { CannedAcl, Storage } from '../../src/base/object-store.ts';
+import type { Storage } from '../../src/base/object-store.ts';
 import type { Input } from '../../src/format/message-type.ts';
 import {
   DeleteRequest,

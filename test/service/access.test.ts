@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { BucketInfo, CannedAcl } from '../../src/base/bucket-store.ts';
 import type { BucketName } from '../../src/base/names.ts';
-import type { BucketInfo, CannedAcl } from '../../src/base/object-store.ts';
 import {
   type BucketAction,
   mayReadObject,

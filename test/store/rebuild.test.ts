@@ -1,8 +1,9 @@
 /** An index made anew from the volumes says what the old one said. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { CorsRule } from '../../src/base/bucket-store.ts';
 import type { BucketName, UploadId } from '../../src/base/names.ts';
-import type { CorsRule, Storage } from '../../src/base/object-store.ts';
+import type { Storage } from '../../src/base/object-store.ts';
 import { rebuildIndex } from '../../src/store/rebuild.ts';
 import { allKeys, bytesOf, bytesSource, KiB, key, MiB, noise, sameBytes, storedFor } from '../contract/scene.ts';
 import { dumpIndex, sameIndex } from './index-dump.ts';

@@ -6,11 +6,13 @@
  * Hardest decision: as on the S3 front, the owner of a bucket pays one look-up for a read. Others need the object's ACL before
  * anything is decided, and it is checked again on what the read brought, since the object may have been replaced.
  */
+
+import type { BucketInfo } from '../../base/bucket-store.ts';
 import type { Clock } from '../../base/clock.ts';
 import { GatewayError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { type BucketName, type ObjectKey, parseBucketName, parseObjectKey } from '../../base/names.ts';
-import type { BucketInfo, GetOptions, NotModified, ObjectInfo, ObjectRead, Storage } from '../../base/object-store.ts';
+import type { GetOptions, NotModified, ObjectInfo, ObjectRead, Storage } from '../../base/object-store.ts';
 import type { EntityHashes } from '../../format/entity-hash.ts';
 import {
   type BucketAction,

@@ -2,8 +2,9 @@
  * Canned ACLs as lists of grants and back. Promises: what is written for a canned ACL reads back as the same one; a list of
  * grants that no canned ACL is equal to is refused, never narrowed or widened.
  */
+
+import type { CannedAcl } from '../../base/bucket-store.ts';
 import { GatewayError } from '../../base/errors.ts';
-import type { CannedAcl } from '../../base/object-store.ts';
 import type { AclGrant } from '../../format/s3-xml-read.ts';
 
 const ALL_USERS = 'http://acs.amazonaws.com/groups/global/AllUsers';

@@ -2,9 +2,11 @@
  * ACLs of buckets and objects: read as grants, written as a canned header or as the grants that equal one. Only the owner of the
  * bucket reads and writes them, since no canned ACL gives READ_ACP or WRITE_ACP to anyone else.
  */
+
+import type { BucketInfo, CannedAcl } from '../../base/bucket-store.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { BucketInfo, CannedAcl, ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-store.ts';
 import { parseAccessControlPolicy } from '../../format/s3-xml-read.ts';
 import { writeAccessControlPolicy } from '../../format/s3-xml-write.ts';
 import { requireBucketAction } from '../../service/access.ts';

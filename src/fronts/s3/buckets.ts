@@ -1,7 +1,8 @@
 /** Buckets themselves: list, create, head, delete, location, and the versioning that there is not. */
+
+import type { BucketInfo } from '../../base/bucket-store.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { BucketInfo } from '../../base/object-store.ts';
 import { writeBuckets } from '../../format/s3-xml-lists.ts';
 import { parseCreateBucket } from '../../format/s3-xml-read.ts';
 import { writeLocation, writeNoVersioning } from '../../format/s3-xml-write.ts';

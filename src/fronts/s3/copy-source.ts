@@ -4,9 +4,11 @@
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html#API_CopyObject_RequestSyntax
  */
+
+import type { BucketInfo } from '../../base/bucket-store.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { type ObjectKey, parseObjectKey } from '../../base/names.ts';
-import type { BucketInfo, ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-store.ts';
 import { percentDecode } from '../../format/uri.ts';
 import { mayReadObject, mayUseBucket } from '../../service/access.ts';
 import { checkExpectedOwner, type Exchange, findBucket } from './request.ts';

@@ -4,8 +4,8 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html and https://fetch.spec.whatwg.org/#http-cors-protocol
  */
 
+import type { CorsRule } from '../../base/bucket-store.ts';
 import type { BucketName } from '../../base/names.ts';
-import type { CorsRule } from '../../base/object-store.ts';
 import type { Exchange } from './request.ts';
 
 export interface CorsQuestion {

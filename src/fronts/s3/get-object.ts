@@ -6,17 +6,12 @@
  * Hardest decision: for the owner of a bucket a GET is one look-up. Others need the object's ACL before anything is decided,
  * so they pay a HEAD first, and the ACL is checked again on what the GET brought, since the object may have been replaced.
  */
+
+import type { BucketInfo } from '../../base/bucket-store.ts';
 import { checkReadConditions, resolveRange } from '../../base/conditions.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type {
-  BucketInfo,
-  GetOptions,
-  NotModified,
-  ObjectInfo,
-  ObjectRead,
-  RangeSpec,
-} from '../../base/object-store.ts';
+import type { GetOptions, NotModified, ObjectInfo, ObjectRead, RangeSpec } from '../../base/object-store.ts';
 import { parseHttpDate } from '../../format/http-date.ts';
 import { formatContentRange, parseRange } from '../../format/http-range.ts';
 import { mayReadObject, mayUseBucket, ownsBucket } from '../../service/access.ts';

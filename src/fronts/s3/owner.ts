@@ -1,5 +1,5 @@
 /** Owners as S3 shows them. */
-import type { BucketInfo } from '../../base/object-store.ts';
+import type { BucketInfo } from '../../base/bucket-store.ts';
 import type { Exchange } from './request.ts';
 
 export interface Owner {

@@ -2,9 +2,11 @@
  * What a client says about an object that it writes: PutObject, CopyObject, CreateMultipartUpload and (by field names) form
  * uploads share it. Promises: whatever is said is either kept or refused.
  */
+
+import type { CannedAcl } from '../../base/bucket-store.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { CannedAcl, ObjectAttributes } from '../../base/object-store.ts';
+import type { ObjectAttributes } from '../../base/object-store.ts';
 import { parseQuery } from '../../format/uri.ts';
 import type { Exchange } from './request.ts';
 import { requireValidTags } from './tags.ts';

@@ -8,9 +8,9 @@
  * what metrics and logs want is noted on the exchange on the way.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BucketInfo } from '../../base/bucket-store.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { type BucketName, type ObjectKey, parseBucketName, parseObjectKey } from '../../base/names.ts';
-import type { BucketInfo } from '../../base/object-store.ts';
 import type { VerifiedRequest } from '../../format/sigv4.ts';
 import { type PathNames, parseQuery, percentDecode, type QueryPair, splitPath, splitTarget } from '../../format/uri.ts';
 import type { Credential } from '../../service/credentials.ts';
