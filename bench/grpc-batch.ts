@@ -78,7 +78,8 @@ function loadMeasures(load: Pick<BatchLoad, 'objects' | 'seconds'>, cpu: { user:
 function batchTurn(child: Gateway['child'], run: () => Promise<BatchLoad>): () => Promise<Measures> {
   return async () => {
     const { result, ...cpu } = await cpuOf(familyOf(child.pid as number), run);
-    return { ...loadMeasures(result, cpu), [FIRST]: result.firstP50Ms, [WHOLE]: result.batchP50Ms };
+    const first = result.firstP50Ms === null ? {} : { [FIRST]: result.firstP50Ms };
+    return { ...loadMeasures(result, cpu), ...first, [WHOLE]: result.batchP50Ms };
   };
 }
 

@@ -30,8 +30,8 @@ export interface BatchOrder {
 export interface BatchLoad {
   readonly objects: number;
   readonly seconds: number;
-  /** From the request of a batch to its first frame, and to its end. */
-  readonly firstP50Ms: number;
+  /** From the request of a batch to its first frame (`null`: the client does not say), and to its end. */
+  readonly firstP50Ms: number | null;
   readonly batchP50Ms: number;
 }
 

@@ -1,7 +1,7 @@
-"""Load of bench/grpc-batch.ts by Python: reads orders from stdin, one JSON object a line, and answers each with one line.
+"""Load of bench/grpc-batch.ts by Python: reads orders from stdin, one JSON object a line, and answers each with a line.
 
-With the Penstock client where it can be imported, which checks every object by CRC-32; else by grpcio alone, which counts bytes.
-Threads of one process share its channel, as the workers of a training process do.
+With the Penstock client where it can be imported, which checks every object by CRC-32 and gives whole batches; else by
+grpcio alone, which counts bytes. Threads of one process share its channel, as the workers of a training process do.
 """
 
 import json
@@ -102,7 +102,8 @@ def obey(order):
                 failures.append(f"{type(error).__name__}: {error}")
                 return
             wholes.append(time.perf_counter() - sent)
-            firsts.append(wholes[-1] if first is None else first)
+            if first is not None:
+                firsts.append(first)
 
     threads = [threading.Thread(target=stream) for _ in range(order["streams"])]
     for thread in threads:
@@ -116,7 +117,7 @@ def obey(order):
     result = {
         "objects": len(wholes) * batch,
         "seconds": seconds,
-        "firstP50Ms": statistics.median(firsts) * 1000,
+        "firstP50Ms": statistics.median(firsts) * 1000 if firsts else None,
         "batchP50Ms": statistics.median(wholes) * 1000,
     }
     return {"result": result}

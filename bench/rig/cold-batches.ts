@@ -86,7 +86,7 @@ async function coldTurn(rig: ColdRig, set: ObjectSet, load: Load, loads: readonl
     [MB_RATE]: (result.objects * set.bytes) / result.seconds / 1e6,
     [LOOP_P99]: p99Ms,
     [LOOP_MAX]: maxMs,
-    [FIRST]: result.firstP50Ms,
+    [FIRST]: result.firstP50Ms ?? Number.NaN,
     ...(held !== undefined && { [RESIDENT]: (held * 100) / total }),
   };
 }
