@@ -164,7 +164,10 @@ def test_a_refused_call_ends_it(fake: FakeGateway, client: Client) -> None:
         client.put_many(items(10), on_error="return")
 
 
-def test_trying_in_vain_ends_and_says_that_it_is_not_known(fake: FakeGateway, connect: Any, clock: TestClock) -> None:
+def test_trying_in_vain_ends_and_says_that_it_is_not_known(
+    fake: FakeGateway, connect: Any, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock_client._put_batch._LOOK_S", 0.02)
     fake.on("PutBatch", abort(Code.UNAVAILABLE, "down", "ServerClosed", 0))
     client = connect(fake.target, clock.clock())
     made = threading.Event()

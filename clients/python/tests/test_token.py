@@ -50,7 +50,7 @@ def test_an_expiry_that_is_no_time_is_refused(expires_s: float) -> None:
 
 
 def test_a_token_is_used_for_half_of_its_life() -> None:
-    now = 1000.0
+    now = 100_000.0
     source = TokenSource("abc", "secretsecret", lambda: now)
     first = source.fresh()
     now += _token.TOKEN_LIFE_S / 2 - 1

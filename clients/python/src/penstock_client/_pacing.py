@@ -16,6 +16,11 @@ from dataclasses import dataclass
 from ._limits import ATTEMPTS_MAX, PAUSE_MAX_S, PAUSE_MIN_S
 
 
+def _chance() -> float:
+    """0 to 1. Not seeded by those who train, and not alike in processes that were forked."""
+    return random.SystemRandom().random()
+
+
 @dataclass(frozen=True)
 class Clock:
     """Time and chance, given from outside in tests. Seconds everywhere."""
@@ -23,9 +28,7 @@ class Clock:
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
-    random: Callable[[], float] = (
-        random.SystemRandom().random
-    )  # not seeded by who trains, nor alike in forked processes
+    random: Callable[[], float] = _chance
 
 
 def backoff_s(attempt: int, chance: float, asked_s: float | None) -> float:
