@@ -162,8 +162,8 @@ class ObjectReader {
   }
 
   #check(crc32: number): void {
-    const expected = this.info?.crc32 ?? 0;
-    if (this.#options.range !== undefined || expected === 0 || expected === crc32) return;
+    const expected = this.info?.crc32;
+    if (this.#options.range !== undefined || expected === undefined || expected === crc32) return;
     const key = this.#key;
     const message = `${key}: the bytes that arrived do not have the CRC-32 of the object; read it again, and run \`penstock doctor\``;
     throw new PenstockError(message, { code: status.DATA_LOSS, reason: 'DataLoss', key });

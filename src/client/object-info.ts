@@ -8,8 +8,8 @@ export interface ObjectInfo {
   readonly size: number;
   /** Without quotes. */
   readonly etag: string;
-  /** CRC-32 (IEEE) of the whole object; 0 also where the gateway does not know it. */
-  readonly crc32: number;
+  /** CRC-32 (IEEE) of the whole object; absent where the gateway does not know it: objects put in parts or in extents. */
+  readonly crc32: number | undefined;
   /** Empty when none was given. */
   readonly contentType: string;
   readonly metadata: Readonly<Record<string, string>>;

@@ -92,6 +92,7 @@ export const FILE_DESCRIPTORS: readonly FileDescriptor[] = [
       'penstock.v1.ObjectInfo.content_type',
       'penstock.v1.ObjectInfo.metadata',
       'penstock.v1.ObjectInfo.modified',
+      'penstock.v1.ObjectInfo._crc32',
       'penstock.v1.ObjectInfo.MetadataEntry',
       'penstock.v1.ObjectInfo.MetadataEntry.key',
       'penstock.v1.ObjectInfo.MetadataEntry.value',
@@ -112,17 +113,17 @@ export const FILE_DESCRIPTORS: readonly FileDescriptor[] = [
       'penstock.v1.PutHeader.MetadataEntry.value',
     ],
     base64:
-      'ChdwZW5zdG9jay92MS90eXBlcy5wcm90bxILcGVuc3RvY2sudjEaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8izwIK' +
+      'ChdwZW5zdG9jay92MS90eXBlcy5wcm90bxILcGVuc3RvY2sudjEaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3RhbXAucHJvdG8i3gIK' +
       'Ck9iamVjdEluZm8SFgoGYnVja2V0GAEgASgJUgZidWNrZXQSEAoDa2V5GAIgASgJUgNrZXkSEgoEc2l6ZRgDIAEoBFIEc2l6ZRIS' +
-      'CgRldGFnGAQgASgJUgRldGFnEhQKBWNyYzMyGAUgASgHUgVjcmMzMhIhCgxjb250ZW50X3R5cGUYBiABKAlSC2NvbnRlbnRUeXBl' +
-      'EkEKCG1ldGFkYXRhGAcgAygLMiUucGVuc3RvY2sudjEuT2JqZWN0SW5mby5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRI2Cghtb2Rp' +
-      'ZmllZBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCG1vZGlmaWVkGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEg' +
-      'ASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4ASJACglCeXRlUmFuZ2USFAoFc3RhcnQYASABKARSBXN0YXJ0EhUKA2Vu' +
-      'ZBgCIAEoBEgAUgNlbmSIAQFCBgoEX2VuZCKjAgoJUHV0SGVhZGVyEhYKBmJ1Y2tldBgBIAEoCVIGYnVja2V0EhAKA2tleRgCIAEo' +
-      'CVIDa2V5EhIKBHNpemUYAyABKARSBHNpemUSIQoMY29udGVudF90eXBlGAQgASgJUgtjb250ZW50VHlwZRJACghtZXRhZGF0YRgF' +
-      'IAMoCzIkLnBlbnN0b2NrLnYxLlB1dEhlYWRlci5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIbCglpZl9hYnNlbnQYBiABKAhSCGlm' +
-      'QWJzZW50EhkKCGlmX21hdGNoGAcgASgJUgdpZk1hdGNoGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFs' +
-      'dWUYAiABKAlSBXZhbHVlOgI4AWIGcHJvdG8z',
+      'CgRldGFnGAQgASgJUgRldGFnEhkKBWNyYzMyGAUgASgHSABSBWNyYzMyiAEBEiEKDGNvbnRlbnRfdHlwZRgGIAEoCVILY29udGVu' +
+      'dFR5cGUSQQoIbWV0YWRhdGEYByADKAsyJS5wZW5zdG9jay52MS5PYmplY3RJbmZvLk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEjYK' +
+      'CG1vZGlmaWVkGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIIbW9kaWZpZWQaOwoNTWV0YWRhdGFFbnRyeRIQCgNr' +
+      'ZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQggKBl9jcmMzMiJACglCeXRlUmFuZ2USFAoFc3RhcnQYASAB' +
+      'KARSBXN0YXJ0EhUKA2VuZBgCIAEoBEgAUgNlbmSIAQFCBgoEX2VuZCKjAgoJUHV0SGVhZGVyEhYKBmJ1Y2tldBgBIAEoCVIGYnVj' +
+      'a2V0EhAKA2tleRgCIAEoCVIDa2V5EhIKBHNpemUYAyABKARSBHNpemUSIQoMY29udGVudF90eXBlGAQgASgJUgtjb250ZW50VHlw' +
+      'ZRJACghtZXRhZGF0YRgFIAMoCzIkLnBlbnN0b2NrLnYxLlB1dEhlYWRlci5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIbCglpZl9h' +
+      'YnNlbnQYBiABKAhSCGlmQWJzZW50EhkKCGlmX21hdGNoGAcgASgJUgdpZk1hdGNoGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEg' +
+      'ASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AWIGcHJvdG8z',
   },
   {
     name: 'penstock/v1/objects.proto',

@@ -269,8 +269,8 @@ export interface ObjectInfo {
   readonly size: number;
   /** Entity tag, without the quotes that HTTP puts around it. It is the one that the S3 front gives. */
   readonly etag: string;
-  /** CRC-32 (IEEE 802.3, as in zlib) of the whole object. Zero stands for itself. */
-  readonly crc32: number;
+  /** CRC-32 (IEEE 802.3, as in zlib) of the whole object. Absent where it is not known: objects that were put in parts or in extents. */
+  readonly crc32: number | undefined;
   /** Media type that was given with the object; empty when none was. */
   readonly contentType: string;
   /** User metadata: lower-case names without S3's `x-amz-meta-`. Names and values together take at most 2 KiB. */
@@ -294,7 +294,7 @@ function writeObjectInfo(writer: Writer, message: Input<ObjectInfo>): void {
   const etag = message.etag;
   if (etag !== undefined && etag !== '') writeString(writer, 34, etag);
   const crc32 = message.crc32;
-  if (crc32 !== undefined && crc32 !== 0) writeFixed32(writer, 45, crc32);
+  if (crc32 !== undefined) writeFixed32(writer, 45, crc32);
   const contentType = message.contentType;
   if (contentType !== undefined && contentType !== '') writeString(writer, 50, contentType);
   if (message.metadata !== undefined)
@@ -308,7 +308,7 @@ function readObjectInfo(reader: Reader, into?: ObjectInfo): ObjectInfo {
   let keyValue: string = into?.key ?? '';
   let size: number = into?.size ?? 0;
   let etag: string = into?.etag ?? '';
-  let crc32: number = into?.crc32 ?? 0;
+  let crc32: number | undefined = into?.crc32;
   let contentType: string = into?.contentType ?? '';
   let metadata: Record<string, string> | undefined = into === undefined ? undefined : newMap(into.metadata);
   let metadataCount = 0;

@@ -10,7 +10,7 @@ export function objectInfoOf(bucket: string, key: string, info: ObjectInfo): Obj
     key,
     size: info.size,
     etag: info.etag,
-    crc32: info.crc32 ?? 0,
+    crc32: info.crc32,
     contentType: info.contentType === undefined ? '' : shownText(info.contentType),
     metadata: metadataOf(info),
     modified: timestampOf(info.modifiedMs),
