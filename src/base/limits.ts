@@ -80,6 +80,8 @@ export const LIMITS = {
   /** A GetBatch request: 100,000 keys of 160 bytes. */
   batchRequestBytesMax: 16 * MiB,
   batchFrameBytes: 1 * MiB,
+  /** A frame leaves when it has this much, unless one object is larger: 1 MiB took 15 % more CPU, and twice as long to the first byte. */
+  batchFrameBytesEnough: 192 * KiB,
   batchFrameBytesMin: 64 * KiB,
   batchFrameBytesMax: 4 * MiB,
   /** Entries of one frame: tiny objects fill no megabyte, and their descriptions are memory too. */

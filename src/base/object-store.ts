@@ -123,6 +123,11 @@ export interface BatchRef {
 export interface BatchOptions {
   /** `completion`: as the bytes come to hand. `strict`: slot by slot. */
   readonly order: 'completion' | 'strict';
+  /**
+   * A fill that has so many bytes may end, although there is room: what was just read is still in the processor's cache when it is sent.
+   * Absent: fills are as full as they can be.
+   */
+  readonly enoughBytes?: number;
   /** May this object be read? Asked before its bytes are; absent: all may. Refused ones are AccessDenied entries. */
   readonly admit?: (slot: number, info: ObjectInfo) => boolean;
 }

@@ -7,11 +7,14 @@ export class Filling {
   readonly entries: BatchEntry[] = [];
   readonly #into: Buffer;
   readonly #entriesMax: number;
+  /** With so many bytes it is full, though there is room: for one more that is larger. */
+  readonly #enough: number;
   #used = 0;
 
-  constructor(into: Buffer, entriesMax: number) {
+  constructor(into: Buffer, entriesMax: number, enough: number) {
     this.#into = into;
     this.#entriesMax = entriesMax;
+    this.#enough = Math.min(enough, into.length);
   }
 
   get room(): Buffer {
@@ -23,7 +26,7 @@ export class Filling {
   }
 
   get isFull(): boolean {
-    return this.#used === this.#into.length || this.entries.length === this.#entriesMax;
+    return this.#used >= this.#enough || this.entries.length === this.#entriesMax;
   }
 
   /** Payloads are cut only where they do not fit into a whole buffer: receivers of an entry that is an object need no copy. */
@@ -33,11 +36,12 @@ export class Filling {
 
   /** How many items of a run fit, from its first. */
   fitting<T>(run: Run<T>): number {
-    let left = this.#into.length - this.#used;
+    let used = this.#used;
     const max = Math.min(run.items.length, this.entriesLeft);
     for (let i = 0; i < max; i++) {
-      left -= (run.items[i] as Run<T>['items'][number]).location.length;
-      if (left < 0) return i;
+      if (used >= this.#enough) return i;
+      used += (run.items[i] as Run<T>['items'][number]).location.length;
+      if (used > this.#into.length) return i;
     }
     return max;
   }

@@ -104,7 +104,7 @@ export class LocalBatch implements BatchRead {
   }
 
   fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[] {
-    const filling = new Filling(into, entriesMax);
+    const filling = new Filling(into, entriesMax, this.#options.enoughBytes ?? into.length);
     this.#advance(filling);
     if (filling.entries.length > 0 || this.#isDone) return filling.entries;
     return this.#fillSlowly(filling, signal);

@@ -39,6 +39,7 @@ export class AskedBatch {
     const isAllOwned = [...opened.values()].every((bucket) => !(bucket instanceof GatewayError) && bucket.isOwned);
     this.options = {
       order: request.order === Order.ORDER_STRICT ? 'strict' : 'completion',
+      enoughBytes: LIMITS.batchFrameBytesEnough,
       ...(!isAllOwned && {
         admit: (slot, info) => {
           const bucket = this.#open((this.refs[slot] as BatchRef).bucket);
