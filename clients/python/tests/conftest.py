@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -77,7 +78,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealGateway]:
         made.make_bucket(BUCKET)
         yield made
     finally:
-        made.stop()
+        made.stop(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -202,7 +202,7 @@ def test_a_gateway_that_is_started_again_is_waited_for(
             restarting.join()
             assert client.get_many(list(given)) == [data[:99] for data in given.values()]
     finally:
-        own.stop()
+        own.stop(signal.SIGKILL)
 
 
 def test_a_damaged_record_is_told_by_its_slot(tmp_path: Path, gateway: RealGateway) -> None:
@@ -212,7 +212,7 @@ def test_a_damaged_record_is_told_by_its_slot(tmp_path: Path, gateway: RealGatew
         with make_client(own.target) as client:
             given = {f"k{n}": random.Random(n).randbytes(20_000) for n in range(30)}
             client.put_many(given.items())
-            own.stop()
+            own.stop(signal.SIGKILL)
             _damage(own.folder, given["k7"])
             own.restart()
             found = client.get_many(list(given), on_error="return")
@@ -222,7 +222,7 @@ def test_a_damaged_record_is_told_by_its_slot(tmp_path: Path, gateway: RealGatew
             with pytest.raises(DataLossError):
                 client.get("k7")
     finally:
-        own.stop()
+        own.stop(signal.SIGKILL)
 
 
 def _damage(folder: Path, data: bytes) -> None:

@@ -90,6 +90,10 @@ def test_ranges_and_empty_objects(fake: FakeGateway, client: Client) -> None:
     fake.on("Get", lambda request, context: iter([pb.GetChunk(info=wire_info(b""))]))
     assert client.get("k") == b""
     assert list(client.stream("k")) == [b""]
+    unknown = pb.ObjectInfo(bucket="train", key="k", size=len(WHOLE), etag="e")
+    fake.on("Get", lambda request, context: chunks(0, len(WHOLE), unknown))
+    info, data = client.get_with_info("k")
+    assert (data, info.crc32) == (WHOLE, None)
 
 
 def test_stat_says_what_is_known_or_none(fake: FakeGateway, client: Client) -> None:

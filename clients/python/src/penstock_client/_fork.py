@@ -15,10 +15,12 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol
 
-from ._limits import FORK_WAIT_S
+from ._limits import FORK_WAIT_S, GRPC_THREADS_S
 
 
 class Forkable(Protocol):
@@ -75,6 +77,25 @@ class ForkGate:
 
 
 GATE = ForkGate()
+
+
+@contextmanager
+def threads_noted() -> Iterator[None]:
+    """Around the whole of a call for which gRPC makes threads: they end a little later, and a fork waits for them."""
+    before = set(threading.enumerate())
+    try:
+        yield
+    finally:
+        _threads_of_grpc.update(
+            thread for thread in threading.enumerate() if thread not in before and _is_of_grpc(thread)
+        )
+
+
+def _is_of_grpc(thread: threading.Thread) -> bool:
+    return getattr(getattr(thread, "_target", None), "__module__", None) == "grpc._cython.cygrpc"
+
+
+_threads_of_grpc: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _watched: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _inherited: list[object] = []
 _is_registered = False
@@ -87,7 +108,7 @@ def watch(thing: Forkable) -> None:
     if not _is_registered and hasattr(os, "register_at_fork"):
         _is_registered = True
         os.register_at_fork(
-            before=GATE.before_fork,
+            before=_before_fork,
             after_in_parent=GATE.after_fork_in_parent,
             after_in_child=_after_fork_in_child,
         )
@@ -98,7 +119,16 @@ def keep_for_ever(thing: object) -> None:
     _inherited.append(thing)
 
 
+def _before_fork() -> None:
+    GATE.before_fork()
+    deadline = time.monotonic() + GRPC_THREADS_S
+    for thread in list(_threads_of_grpc):
+        if thread.is_alive() and (left := deadline - time.monotonic()) > 0:
+            thread.join(left)
+
+
 def _after_fork_in_child() -> None:
+    _threads_of_grpc.clear()
     GATE.after_fork_in_child()
     for thing in list(_watched):
         thing.forget_inherited()

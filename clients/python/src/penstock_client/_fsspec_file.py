@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import IO, Any
 
+from fsspec.caching import BytesCache, ReadAheadCache
 from fsspec.spec import AbstractBufferedFile
 
 from ._limits import PUT_BYTES_MAX
@@ -62,6 +63,9 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc]
             self._info, self._first = self._read_first()
         options["size"] = self._info.size
         super().__init__(fs, path, mode="rb", **options)
+        if isinstance(self.cache, (BytesCache, ReadAheadCache)):
+            # They would ask for more than the first block before they give any of it.
+            self.cache.cache, self.cache.start, self.cache.end = self._first, 0, len(self._first)
 
     def _read_first(self) -> Any:
         try:

@@ -104,8 +104,8 @@ class ObjectReader:
 
     def _check(self, info: ObjectInfo, crc32: int) -> None:
         is_whole = self._ref.start == 0 and self._end == info.size
-        # Of a large object the gateway may know the sums of its parts alone, which it checks itself; it then says 0.
-        if is_whole and info.crc32 and crc32 != info.crc32:
+        # Of a large object the gateway may know the sums of its parts alone, which it checks itself.
+        if is_whole and info.crc32 is not None and crc32 != info.crc32:
             raise DataLossError(
                 f"{info.key}: the bytes that arrived have CRC-32 {crc32:08x} and not {info.crc32:08x}; "
                 "they were damaged after the gateway had read them",

@@ -52,5 +52,8 @@ HEADS_IN_FLIGHT = 64
 #: Seconds that a token is good for; it is used for half of that.
 TOKEN_LIFE_S = 15 * 60
 
-#: Seconds that a fork waits for calls of other threads, so that gRPC is quiet; a frame takes milliseconds to come.
-FORK_WAIT_S = 5.0
+#: Seconds that a fork waits for calls of other threads, so that gRPC is quiet. A frame takes milliseconds to come, an
+#: acknowledgement as long as a busy disk needs for its flushes.
+FORK_WAIT_S = 30.0
+#: Seconds that it then waits for the threads that gRPC made for those calls.
+GRPC_THREADS_S = 2.0

@@ -11,7 +11,7 @@ import grpc
 
 from . import _messages as pb
 from ._connection import Connection
-from ._fork import GATE
+from ._fork import GATE, threads_noted
 from ._limits import PUT_CHUNK_BYTES
 from .errors import FailedPreconditionError, PenstockError, error_of_call
 from .types import ObjectInfo, object_info_of
@@ -100,7 +100,7 @@ def put_once(connection: Connection, target: PutTarget, body: Body | _Source, ti
         yield pb.PutChunk(crc32=crc32)
 
     try:
-        with connection.lane() as lane, GATE:
+        with connection.lane() as lane, GATE, threads_noted():
             info: pb.ObjectInfo = lane.put(messages(), timeout=timeout_s, metadata=connection.metadata())
     except grpc.RpcError as error:
         raise error_of_call(error) from error

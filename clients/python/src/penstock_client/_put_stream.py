@@ -16,7 +16,7 @@ import grpc
 
 from . import _messages as pb
 from ._connection import Connection
-from ._fork import GATE
+from ._fork import GATE, threads_noted
 from ._limits import PUT_FRAME_BYTES, PUT_FRAME_ENTRIES_MAX, PUT_STALL_S, PUT_STREAM_ITEMS
 from ._put_object import PutTarget, header_of
 from ._put_queue import PendingPut, PutQueue
@@ -48,7 +48,7 @@ class PutStream:
         """Sends this item and what becomes ready meanwhile. Returns items without a result, and why there are any."""
         error: PenstockError | None = None
         try:
-            with self._connection.lane() as lane, GATE:
+            with self._connection.lane() as lane, GATE, threads_noted():
                 frames = self._frames(first)
                 call = lane.put_batch(frames, timeout=timeout_s, metadata=self._connection.metadata())
                 self._call = call
@@ -56,6 +56,8 @@ class PutStream:
                     for result in call:
                         self._take(result)
                 finally:
+                    with self._lock:
+                        self._over = True  # the sender may still be there, and takes no more
                     call.cancel()
         except grpc.RpcError as failure:
             error = error_of_call(failure)
@@ -64,7 +66,7 @@ class PutStream:
         except PenstockError as failure:
             error = failure
         with self._lock:
-            self._over = True  # the sender may still be there, and takes no more
+            self._over = True
             unanswered = list(self._unanswered.values())
         if unanswered and error is None:
             error = broken_protocol(f"left {len(unanswered)} puts unanswered")

@@ -35,8 +35,8 @@ class ObjectInfo:
     size: int
     #: Without the quotes that HTTP puts around it.
     etag: str
-    #: CRC-32 (IEEE, as ``zlib.crc32``) of the whole object.
-    crc32: int
+    #: CRC-32 (IEEE, as ``zlib.crc32``) of the whole object; None where only the sums of its parts are known.
+    crc32: int | None
     #: Media type; empty when none was given.
     content_type: str
     #: User metadata, names in lower case.
@@ -116,7 +116,7 @@ def object_info_of(wire: pb.ObjectInfo) -> ObjectInfo:
         key=wire.key,
         size=wire.size,
         etag=wire.etag,
-        crc32=wire.crc32,
+        crc32=wire.crc32 if wire.HasField("crc32") else None,
         content_type=wire.content_type,
         metadata=dict(wire.metadata),
         modified=modified,
