@@ -46,7 +46,8 @@ class RealGateway:
             if "Stop with Ctrl-C" in line:
                 break
         else:
-            raise RuntimeError(f"the gateway did not start:\n{banner}\n{Path(self._log.name).read_text()}")
+            log = Path(self._log.name).read_text()
+            raise RuntimeError(f"the gateway did not start ({self.process.wait()}):\n{banner}\n{log}")
 
         def address(name: str) -> str:
             found = re.search(rf"^ {{4}}{name} +https?://(\S+)", banner, re.MULTILINE)

@@ -162,7 +162,8 @@ def test_a_call_that_breaks_off_is_taken_up(fake: FakeGateway, client: Client) -
     assert [len(keys) for keys in asked(fake)] == [20 - n for n in range(11)]
 
 
-def test_nobody_there_is_unavailable(clock: TestClock, connect) -> None:
+def test_nobody_there_is_unavailable(clock: TestClock, connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock_client._pacing.PAUSE_MAX_S", 0.05)
     client = connect("127.0.0.1:1", clock.clock())
     with pytest.raises(UnavailableError):
         client.get_many(["a"])

@@ -62,6 +62,7 @@ class Lane:
         #: parent's socket.
         self.streams: set[Any] = set()
         self.head = channel.unary_unary(f"{_OBJECTS}Head", pb.HeadRequest.SerializeToString, pb.ObjectInfo.FromString)
+        self.check = channel.unary_unary("/grpc.health.v1.Health/Check")
         self.get = channel.unary_stream(f"{_OBJECTS}Get", pb.GetRequest.SerializeToString, pb.GetChunk.FromString)
         self.put = channel.stream_unary(f"{_OBJECTS}Put", pb.PutChunk.SerializeToString, pb.ObjectInfo.FromString)
         self.delete = channel.unary_unary(
@@ -108,7 +109,7 @@ class Connection:
 
     def pacing(self, timeout: float | None) -> Pacing:
         """The attempts of a call that may take ``timeout`` seconds."""
-        return Pacing(self.clock, timeout)
+        return Pacing(self.clock, timeout, self.reach)
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What every call carries."""
@@ -147,6 +148,15 @@ class Connection:
                     if not call.done():
                         with _fork.GATE:
                             call.cancel()
+
+    def reach(self, wait_s: float) -> bool:
+        """Waits so many seconds for a connection, where the next call would go. Says whether there is one."""
+        with self.lane() as lane, _fork.GATE:
+            try:
+                lane.check(b"", timeout=wait_s, wait_for_ready=True)
+            except grpc.RpcError as error:
+                return bool(error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED)
+        return True
 
     def _take_lane(self) -> Lane:
         with self._lock:

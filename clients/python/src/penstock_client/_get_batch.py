@@ -76,7 +76,7 @@ def batch_results(
             continue  # a list of more slots than one request takes
         if not failure.retryable and not isinstance(failure, DataLossError):
             raise failure
-        if pacing.again(failure.retry_after):
+        if pacing.again(failure):
             continue
         last: list[Settled] = []
         batch.give_up(failure, last)

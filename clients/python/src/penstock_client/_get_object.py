@@ -38,7 +38,7 @@ class ObjectReader:
             failure = yield from self._one_call()
             if failure is None:
                 return
-            if not failure.retryable or not self._pacing.again(failure.retry_after):
+            if not failure.retryable or not self._pacing.again(failure):
                 raise failure.about(self._ref.key)
 
     def _one_call(self) -> Generator[bytes, None, PenstockError | None]:

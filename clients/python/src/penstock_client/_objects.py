@@ -56,7 +56,7 @@ def _ask(connection: Connection, timeout: float | None, call: Callable[..., _A])
                 return call(lane, timeout=pacing.remaining_s, metadata=connection.metadata())
         except grpc.RpcError as error:
             failure = error_of_call(error)
-        if not failure.retryable or not pacing.again(failure.retry_after):
+        if not failure.retryable or not pacing.again(failure):
             raise failure
 
 
@@ -72,7 +72,7 @@ def list_objects(
         failure = yield from _list_once(connection, request, pacing)
         if failure is None:
             return
-        if not failure.retryable or not pacing.again(failure.retry_after):
+        if not failure.retryable or not pacing.again(failure):
             raise failure
 
 

@@ -14,6 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ._limits import ATTEMPTS_MAX, PAUSE_MAX_S, PAUSE_MIN_S
+from .errors import PenstockError, UnavailableError
+
+#: Seconds within which a gateway answers that was connected all the time.
+_AT_ONCE_S = 0.02
 
 
 def _chance() -> float:
@@ -40,9 +44,16 @@ def backoff_s(attempt: int, chance: float, asked_s: float | None) -> float:
 class Pacing:
     """The attempts of one request."""
 
-    def __init__(self, clock: Clock, timeout_s: float | None) -> None:
-        """``timeout_s``: seconds for all attempts; None for no limit."""
+    def __init__(self, clock: Clock, timeout_s: float | None, reach: Callable[[float], bool]) -> None:
+        """Begins now.
+
+        Args:
+            clock: time and chance.
+            timeout_s: seconds for all attempts; None for no limit.
+            reach: waits so many seconds for a connection, and says whether there is one.
+        """
         self._clock = clock
+        self._reach = reach
         self._end = math.inf if timeout_s is None else clock.monotonic() + timeout_s
         self._attempt = 0
 
@@ -55,13 +66,26 @@ class Pacing:
         """Something came of the last attempt."""
         self._attempt = 0
 
-    def again(self, asked_s: float | None = None) -> bool:
+    def again(self, failure: PenstockError) -> bool:
         """Waits as long as is due before the next attempt. False: too many were in vain, or the deadline would pass."""
         self._attempt += 1
         if self._attempt >= ATTEMPTS_MAX:
             return False
-        pause = backoff_s(self._attempt, self._clock.random(), asked_s)
-        if self._clock.monotonic() + pause >= self._end:
+        begun = self._clock.monotonic()
+        pause = backoff_s(self._attempt, self._clock.random(), failure.retry_after)
+        if begun + pause >= self._end:
             return False
+        if is_unreachable(failure):
+            self._reach(pause)
+            waited = self._clock.monotonic() - begun
+            # What had to be waited for is there now, or cannot be reached; else it was there all the time, and refuses.
+            if waited > _AT_ONCE_S:
+                return True
+            pause -= waited
         self._clock.sleep(pause)
         return True
+
+
+def is_unreachable(failure: PenstockError) -> bool:
+    """Whether it may be that nobody answered. What the gateway itself says has a reason."""
+    return failure.reason is None and isinstance(failure, UnavailableError)

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from ._connection import Connection
-from ._limits import ATTEMPTS_MAX, PUT_FRAME_BYTES
-from ._pacing import Pacing, backoff_s
+from ._limits import ATTEMPTS_MAX, PAUSE_MAX_S, PUT_FRAME_BYTES
+from ._pacing import Pacing, backoff_s, is_unreachable
 from ._put_object import PutTarget, leaves_unknown, put_once, unknown_outcome
 from ._put_queue import PendingPut, PutQueue
 from ._put_stream import PutStream
@@ -32,6 +33,8 @@ from .types import ObjectInfo, PutItem, SlotError, slot_error_of
 _STREAMS_A_CHANNEL = 2
 #: Seconds between looks at streams that may have stalled, and at work that may have come.
 _LOOK_S = 1.0
+#: Seconds of one attempt to connect, within which a run that is stopped ends.
+_REACH_S = 0.2
 Given: TypeAlias = "PutItem | tuple[object, ...]"
 
 
@@ -118,6 +121,7 @@ class _Run:
             raise
         except PenstockError as error:
             self._refused(pending, error)
+            self._until_reachable(error)
         else:
             self.queue.settle(pending, info)
 
@@ -134,6 +138,16 @@ class _Run:
         for pending in unanswered:
             pending.may_be_stored = True
             self._refused(pending, error)
+        self._until_reachable(error)
+
+    def _until_reachable(self, error: PenstockError) -> None:
+        """What is to be sent again waits for its time; meanwhile somebody must try to connect."""
+        if not is_unreachable(error):
+            return
+        end = time.monotonic() + PAUSE_MAX_S
+        while not self.queue.is_done and time.monotonic() < end:
+            if self._connection.reach(_REACH_S):
+                return
 
     def _on_result(self, pending: PendingPut, outcome: ObjectInfo | PenstockError) -> None:
         if isinstance(outcome, ObjectInfo):

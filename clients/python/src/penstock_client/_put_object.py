@@ -58,7 +58,7 @@ def put_object(connection: Connection, target: PutTarget, body: Body, timeout: f
         except PenstockError as error:
             if is_repeated and isinstance(error, FailedPreconditionError):
                 raise unknown_outcome(target.key, error) from error
-            if not error.retryable or not pacing.again(error.retry_after):
+            if not error.retryable or not pacing.again(error):
                 told = error.about(target.key)
                 told.outcome_unknown = leaves_unknown(error)
                 raise told from error
