@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,15 +29,28 @@ def absence() -> str | None:
 
 
 class RealGateway:
-    def __init__(self, folder: Path, ports: tuple[str, str, str] = ("0", "0", "0")) -> None:
+    def __init__(self, folder: Path, ports: tuple[str, str, str] = ("0", "0", "0"), more: Sequence[str] = ()) -> None:
         self.folder = folder
+        self._more = more
         self._env = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
         self._env |= {"PENSTOCK_ACCESS_KEY": ACCESS_KEY, "PENSTOCK_SECRET_KEY": SECRET_KEY}
         self._start(ports)
 
     def _start(self, ports: tuple[str, str, str]) -> None:
         s3, admin, grpc = (f"127.0.0.1:{port}" for port in ports)
-        command = ["node", str(ENTRY), "serve", str(self.folder), "--s3", s3, "--admin", admin, "--grpc", grpc]
+        command = [
+            "node",
+            str(ENTRY),
+            "serve",
+            str(self.folder),
+            "--s3",
+            s3,
+            "--admin",
+            admin,
+            "--grpc",
+            grpc,
+            *self._more,
+        ]
         self._log = (self.folder.parent / f"{self.folder.name}.log").open("ab")
         self.process = subprocess.Popen(command, env=self._env, stdout=subprocess.PIPE, stderr=self._log, text=True)
         banner = ""

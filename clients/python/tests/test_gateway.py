@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import random
+import shutil
 import signal
+import subprocess
 import threading
 import zlib
 from pathlib import Path
@@ -254,3 +256,23 @@ def test_an_option_of_grpc_goes_before_ours(gateway: RealGateway, samples: dict[
         with pytest.raises(PenstockError) as caught:
             client.get(next(iter(samples)))
         assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_tls_with_a_certificate_of_its_own(tmp_path: Path, gateway: RealGateway) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "tls.key", tmp_path / "tls.crt"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*request, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    own = RealGateway(tmp_path / "data", more=["--tls-key", str(key), "--tls-cert", str(certificate)])
+    try:
+        with make_client(f"https://{own.target}", ca_certificate=str(certificate), bucket="none") as client:
+            with pytest.raises(NotFoundError):
+                client.get("a")
+            with pytest.raises(NotFoundError):
+                client.put_many([("a", b"1")])
+        with make_client(f"https://{own.target}", timeout=2.0) as stranger, pytest.raises(PenstockError):
+            stranger.get("a")
+    finally:
+        own.stop(signal.SIGKILL)
