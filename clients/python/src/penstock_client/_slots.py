@@ -9,10 +9,10 @@ for every image that is kept, and be no ``bytes`` for those who decode it.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
+from zlib import crc32
 
 from . import _messages as pb
 from ._limits import BATCH_KEY_CHARS_MAX, BATCH_SLOTS_MAX, CRC_FAILURES_MAX, OBJECT_BYTES_MAX
@@ -92,17 +92,33 @@ class BatchSlots:
         """Appends the results that are ready by this frame. Raises ProtocolError; what was appended before is good."""
         payload = frame.payload
         size = len(payload)
+        settled, again, unusual = self._settled, self._again, self._refs.keys() | self._partials.keys()
         at = 0
         for entry in frame.entries:
-            end = at + entry.length
+            length, number = entry.length, entry.slot
+            end = at + length
             if end > size:
                 raise broken_protocol("described more bytes than a frame holds")
-            if entry.slot >= len(asked):
-                raise broken_protocol(f"sent an entry of slot {entry.slot}, which it was not asked for")
-            slot = asked[entry.slot]
-            if slot not in self._again:
-                self._take_entry(slot, entry, payload[at:end], out)
+            if number >= len(asked):
+                raise broken_protocol(f"sent an entry of slot {number}, which it was not asked for")
+            slot = asked[number]
+            data = payload[at:end]
             at = end
+            if slot in again:
+                continue
+            if (
+                # The usual case, without a call: all of a whole object.
+                length
+                and length == entry.object_size
+                and not (settled[slot] or self._strict or slot in unusual or entry.HasField("error"))
+                and crc32(data) == entry.crc32
+                and entry.object_offset == 0
+            ):
+                settled[slot] = 1
+                self.open -= 1
+                out.append((slot, data))
+            else:
+                self._take_entry(slot, entry, data, out)
         if at != size:
             raise broken_protocol("described fewer bytes than a frame holds")
 
@@ -122,9 +138,9 @@ class BatchSlots:
         if entry.HasField("error"):
             self._refuse(slot, error_of_status(entry.error, self._keys[slot]), out)
             return
-        crc32 = zlib.crc32(data)
-        if crc32 != entry.crc32:
-            self._refuse_crc(slot, entry.crc32, crc32, out)
+        found = crc32(data)
+        if found != entry.crc32:
+            self._refuse_crc(slot, entry.crc32, found, out)
             return
         partial = self._partials.get(slot)
         if partial is None:
