@@ -79,7 +79,7 @@ export class ResponseWriter {
       this.#send(buffers, (error) => {
         this.#pending--;
         this.#done++;
-        const failure = error ?? isOver();
+        const failure = isOver() ?? error ?? undefined; // newer Node also has an error of its own for what was cancelled
         if (failure === undefined) resolve();
         else reject(failure);
       });
