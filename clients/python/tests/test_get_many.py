@@ -114,6 +114,10 @@ def test_an_end_that_leaves_slots_out_is_not_believed(fake: FakeGateway, client:
     fake.on("GetBatch", lambda request, context: iter([frame(end=end(ok=20))]), serving(OBJECTS))
     assert client.get_many(KEYS) == list(OBJECTS.values())
     assert asked(fake) == [KEYS, KEYS]
+    fake.on("GetBatch", lambda request, context: iter([frame(end=end(ok=20))]))
+    with pytest.raises(ProtocolError, match="had not served 20 of its slots"):
+        client.get_many(KEYS)
+    assert len(fake.requests) == 12
 
 
 def test_unserved_slots_alone_are_asked_for_again(fake: FakeGateway, client: Client) -> None:

@@ -44,9 +44,12 @@ def test_empty_lines_are_keys_too(tmp_path: Path) -> None:
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
     path = write(tmp_path / "keys", ["a", "b"])
     assert len(KeyFile(path)) == 2
-    write(path, ["c", "d"])
+    write(path, ["cde"])
     os.utime(path, ns=(1, 1))
-    assert list(KeyFile(path)) == ["c", "d"]
+    assert list(KeyFile(path)) == ["cde"]
+    write(path, ["longer", "than", "before"])
+    os.utime(path, ns=(1, 1))
+    assert list(KeyFile(path)) == ["longer", "than", "before"]
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"short", b"x" * 100])

@@ -17,11 +17,11 @@ from penstock_client._slots import BatchSlots, Settled
 def cut(chance: random.Random, slot: int, whole: bytes, start: int, end: int) -> list[tuple[Any, bytes]]:
     """Entries of the bytes from start to end, one or several."""
     places = sorted({start, end, *(chance.randrange(start, end + 1) for _ in range(chance.choice([0, 0, 0, 1, 4])))})
-    spans = list(zip(places, places[1:], strict=False)) or [(start, end)]
-    return [
-        (entry(slot, whole[a:b], object_offset=a, object_size=len(whole), etag=f"e{slot}"), whole[a:b])
-        for a, b in spans
-    ]
+    made = []
+    for a, b in list(itertools.pairwise(places)) or [(start, end)]:
+        part = whole[a:b]
+        made.append((entry(slot, part, object_offset=a, object_size=len(whole), etag=f"e{slot}"), part))
+    return made
 
 
 def frames_of(chance: random.Random, refs: list[ObjectRef], objects: dict[str, bytes]) -> list[Any]:
@@ -84,7 +84,7 @@ def test_flipped_bits_never_come_out(seed: int) -> None:
     payload = bytearray(broken.payload)
     payload[chance.randrange(len(payload))] ^= 1 << chance.randrange(8)
     broken.payload = bytes(payload)
-    batch = BatchSlots(refs)
+    batch = BatchSlots(list(objects))
     out: list[Settled] = []
     for made in frames:
         batch.take(made, list(range(8)), out)
