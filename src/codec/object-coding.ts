@@ -1,7 +1,10 @@
 /** What the coding of whole payloads promises to the store; `encode-object.ts` and `decode-payload.ts` keep it. */
-import type { ContentClass, PixelLayout } from '../format/content.ts';
+import type { Content, ContentClass, PixelLayout } from '../format/content.ts';
 
-/** Codec of a record, as its head says it. */
+/**
+ * Codec of a record, as its head says it. Every payload but a raw one begins with four bytes, the CRC-32 (little endian) of those that
+ * follow them, so that stored bytes can be checked without decoding.
+ */
 export const PAYLOAD_CODEC = {
   /** The bytes themselves. */
   raw: 0,
@@ -37,10 +40,39 @@ export interface EncodeOptions {
 export interface Encoded {
   readonly class: ContentClass;
   readonly codec: PayloadCodec;
-  /** `undefined` for raw: keep what you have. */
+  /** The whole payload, its CRC-32 first; `undefined` for raw: keep what you have. */
   readonly stored: Buffer | undefined;
   /** 0: none. */
   readonly dictionaryId: number;
   /** Codings that did not give the bytes back, or threw, and were dropped. */
   readonly mismatches: number;
+}
+
+export interface EncodeItem {
+  readonly bytes: Buffer;
+  readonly options: EncodeOptions;
+}
+
+export interface DecodeItem {
+  readonly codec: PayloadCodec;
+  /** The stored payload, with the CRC-32 of the rest in its first four bytes. */
+  readonly stored: Buffer;
+  /** Bytes of the original, and their CRC-32, which is checked where all of them are decoded. */
+  readonly size: number;
+  readonly crc: number;
+  /** The one that the payload names (`dictionaryIdOf`). */
+  readonly dictionary: Dictionary | undefined;
+  /** Only these bytes of the original; half-open. */
+  readonly range?: { readonly start: number; readonly end: number } | undefined;
+}
+
+/** Where payloads are coded and decoded: on threads, or, in tests, where one stands. One that fails does not fail the others. */
+export interface Coder {
+  /** What each of these is. */
+  examine(items: readonly Buffer[]): Promise<readonly Content[]>;
+  /** Never rejects for what the bytes are: what cannot be coded stays raw. */
+  encode(items: readonly EncodeItem[]): Promise<readonly Encoded[]>;
+  /** In their order: the bytes, or a GatewayError DataLoss. */
+  decode(items: readonly DecodeItem[]): Promise<readonly (Buffer | Error)[]>;
+  close(): Promise<void>;
 }
