@@ -2,17 +2,17 @@
  * What the index holds for an object or a part: where its record lies and what a HEAD needs, so that a HEAD touches no volume
  * and a GET of a small object reads it with one `pread`. Layout (little endian):
  *
- *   0 layout (1)   1 record kind   2 codec   3 flags (1: a single payload location follows)
+ *   0 layout (1)   1 record kind   2 codec   3 flags (1: a single payload location follows), class of the content in the upper four bits
  *   4 volume       8 record offset, f64      16 payload CRC-32       20 payload length (of this record)
  *  24 timestamp, f64   32 size, f64   40 modified ms, f64            48 entity digest, 16 bytes
  *  64 parts in the ETag u16           66 parts u16 (or the part's own number)          68 version id, 8 bytes
- *  76 head length of this record u32  80 [24 bytes: location of the only extent]       then the attributes
+ *  76 head length of this record u32  80 [24 or 32 bytes: location of the only extent]  then the attributes
  *
  * HOT PATH (bench/index.ts): an `Entry` is a view; fields are read when asked for.
  */
 import type { ObjectInfo } from '../base/object-store.ts';
 import { type AttributesOnDisk, attributesOf, contentTypeOf } from './attributes.ts';
-import { LOCATION_BYTES, type Location, readLocation, writeLocation } from './manifest.ts';
+import { type Location, locationLength, locationLengthAt, readLocation, writeLocation } from './manifest.ts';
 import { RECORD_KIND, type RecordHead, type RecordKind } from './record.ts';
 
 const LAYOUT = 1;
@@ -33,18 +33,26 @@ export class Entry {
   /** The record itself: for a manifest, the list and not the bytes. */
   get record(): Location {
     const b = this.bytes;
+    const codec = b[2] as number;
+    const length = b.readUInt32LE(20);
     return {
       volume: b.readUInt32LE(4),
       offset: b.readDoubleLE(8),
       headLength: b.readUInt32LE(76),
-      length: b.readUInt32LE(20),
+      length,
       crc: b.readUInt32LE(16),
+      codec,
+      size: codec === 0 ? length : b.readDoubleLE(32),
     };
   }
   /** Where all bytes of the object lie, when one record holds them; `undefined` when its manifest must be read. */
   get payload(): Location | undefined {
     if (((this.bytes[3] as number) & FLAG_SINGLE) !== 0) return readLocation(this.bytes, FIXED);
     return this.isManifest ? undefined : this.record;
+  }
+  /** `CONTENT_CLASS`. */
+  get class(): number {
+    return (this.bytes[3] as number) >> 4;
   }
   get isManifest(): boolean {
     const kind = this.bytes[1];
@@ -72,7 +80,8 @@ export class Entry {
     return this.bytes.subarray(68, 76);
   }
   get attributeBytes(): Buffer {
-    return this.bytes.subarray(((this.bytes[3] as number) & FLAG_SINGLE) !== 0 ? FIXED + LOCATION_BYTES : FIXED);
+    const hasSingle = ((this.bytes[3] as number) & FLAG_SINGLE) !== 0;
+    return this.bytes.subarray(hasSingle ? FIXED + locationLengthAt(this.bytes, FIXED) : FIXED);
   }
   get attributes(): AttributesOnDisk {
     return attributesOf(this.attributeBytes);
@@ -100,12 +109,12 @@ export function encodeEntry(
   partCount: number,
   single: Location | undefined,
 ): Buffer {
-  const start = single === undefined ? FIXED : FIXED + LOCATION_BYTES;
+  const start = single === undefined ? FIXED : FIXED + locationLength(single);
   const bytes = Buffer.allocUnsafe(start + head.attributes.length);
   bytes[0] = LAYOUT;
   bytes[1] = head.kind;
   bytes[2] = head.codec;
-  bytes[3] = single === undefined ? 0 : FLAG_SINGLE;
+  bytes[3] = (head.class << 4) | (single === undefined ? 0 : FLAG_SINGLE);
   bytes.writeUInt32LE(at.volume, 4);
   bytes.writeDoubleLE(at.offset, 8);
   bytes.writeUInt32LE(head.payloadCrc, 16);
@@ -121,6 +130,24 @@ export function encodeEntry(
   if (single !== undefined) writeLocation(bytes, single, FIXED);
   head.attributes.copy(bytes, start);
   return bytes;
+}
+
+/** A copy of the entry that says another class. */
+export function withClass(entry: Entry, contentClass: number): Entry {
+  const bytes = Buffer.from(entry.bytes);
+  bytes[3] = (contentClass << 4) | ((bytes[3] as number) & 0x0f);
+  return new Entry(bytes);
+}
+
+/** A copy of the entry whose record lies elsewhere, perhaps coded. */
+export function withRecord(entry: Entry, to: Location, contentClass: number): Entry {
+  const { bytes } = withClass(entry, contentClass);
+  bytes[2] = to.codec;
+  bytes.writeUInt32LE(to.volume, 4);
+  bytes.writeDoubleLE(to.offset, 8);
+  bytes.writeUInt32LE(to.length, 20);
+  bytes.writeUInt32LE(to.headLength, 76);
+  return new Entry(bytes);
 }
 
 /** `ObjectInfo` over an entry: nothing is decoded before it is asked for. */

@@ -2,10 +2,12 @@
  * The payload of a manifest: which extents make the bytes, and, for a multipart object, where its parts begin and what is known
  * of them. Layout (little endian): u32 extents, u32 parts, then 24 bytes an extent (volume u32, head length u32, offset f64,
  * payload length u32, payload CRC u32), then the parts: number u16, checksum algorithm u8, digest length u8, size f64,
- * modified f64, ETag digest 16 bytes, checksum digest.
+ * modified f64, ETag digest 16 bytes, checksum digest. The top bit of a head length says that the extent is coded, and 8 bytes more
+ * follow: codec u8, three zeros, u32 bytes before the codec. So what was written before there were codecs reads unchanged.
  */
 import assert from 'node:assert/strict';
 import type { ChecksumAlgorithm } from '../base/object-store.ts';
+import { originalLength, type RecordHead } from './record.ts';
 
 /** Where a payload lies: immutable, so bytes cached by it never go stale. */
 export interface Location {
@@ -13,8 +15,14 @@ export interface Location {
   /** Of the record; the payload starts `headLength` bytes later. */
   readonly offset: number;
   readonly headLength: number;
+  /** Bytes as they lie there. */
   readonly length: number;
+  /** CRC-32 of the bytes before the codec. */
   readonly crc: number;
+  /** 0: raw. */
+  readonly codec: number;
+  /** Bytes before the codec; of a raw payload, `length`. */
+  readonly size: number;
 }
 
 export interface ManifestPart {
@@ -30,7 +38,9 @@ export interface Manifest {
   readonly parts: readonly ManifestPart[];
 }
 
-export const LOCATION_BYTES = 24;
+const RAW_BYTES = 24;
+const CODED_BYTES = 32;
+const CODED_BIT = 0x8000_0000;
 const PART_BYTES = 36;
 /** Numbers are stored; append only. */
 const ALGORITHMS: readonly (ChecksumAlgorithm | undefined)[] = [
@@ -42,26 +52,62 @@ const ALGORITHMS: readonly (ChecksumAlgorithm | undefined)[] = [
   'SHA256',
 ];
 
+/** Where the payload of a record lies. */
+export function locationOf(
+  head: RecordHead,
+  at: { readonly volume: number; readonly offset: number; readonly headLength: number },
+): Location {
+  return {
+    volume: at.volume,
+    offset: at.offset,
+    headLength: at.headLength,
+    length: head.payloadLength,
+    crc: head.payloadCrc,
+    codec: head.codec,
+    size: originalLength(head),
+  };
+}
+
+/** Bytes that a location takes. */
+export function locationLength(location: Location): number {
+  return location.codec === 0 ? RAW_BYTES : CODED_BYTES;
+}
+
+/** Bytes of the location that begins at `at`. */
+export function locationLengthAt(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at + 4) >= CODED_BIT ? CODED_BYTES : RAW_BYTES;
+}
+
 export function writeLocation(bytes: Buffer, location: Location, at: number): void {
+  const isCoded = location.codec !== 0;
   bytes.writeUInt32LE(location.volume, at);
-  bytes.writeUInt32LE(location.headLength, at + 4);
+  bytes.writeUInt32LE(location.headLength + (isCoded ? CODED_BIT : 0), at + 4);
   bytes.writeDoubleLE(location.offset, at + 8);
   bytes.writeUInt32LE(location.length, at + 16);
   bytes.writeUInt32LE(location.crc, at + 20);
+  if (!isCoded) return;
+  bytes.writeUInt32LE(location.codec, at + 24);
+  bytes.writeUInt32LE(location.size, at + 28);
 }
 
 export function readLocation(bytes: Buffer, at: number): Location {
+  const marked = bytes.readUInt32LE(at + 4);
+  const isCoded = marked >= CODED_BIT;
+  const length = bytes.readUInt32LE(at + 16);
   return {
     volume: bytes.readUInt32LE(at),
-    headLength: bytes.readUInt32LE(at + 4),
+    headLength: isCoded ? marked - CODED_BIT : marked,
     offset: bytes.readDoubleLE(at + 8),
-    length: bytes.readUInt32LE(at + 16),
+    length,
     crc: bytes.readUInt32LE(at + 20),
+    codec: isCoded ? (bytes[at + 24] as number) : 0,
+    size: isCoded ? bytes.readUInt32LE(at + 28) : length,
   };
 }
 
 export function encodeManifest(manifest: Manifest): Buffer {
-  let length = 8 + manifest.extents.length * LOCATION_BYTES;
+  let length = 8;
+  for (const extent of manifest.extents) length += locationLength(extent);
   for (const part of manifest.parts) length += PART_BYTES + (part.checksum?.digest.length ?? 0);
   const bytes = Buffer.allocUnsafe(length);
   bytes.writeUInt32LE(manifest.extents.length, 0);
@@ -69,7 +115,7 @@ export function encodeManifest(manifest: Manifest): Buffer {
   let at = 8;
   for (const extent of manifest.extents) {
     writeLocation(bytes, extent, at);
-    at += LOCATION_BYTES;
+    at += locationLength(extent);
   }
   for (const part of manifest.parts) at = writePart(bytes, part, at);
   assert(at === length);
@@ -94,7 +140,10 @@ export function decodeManifest(bytes: Buffer): Manifest {
   const partCount = bytes.readUInt32LE(4);
   const extents: Location[] = new Array(extentCount);
   let at = 8;
-  for (let i = 0; i < extentCount; i++, at += LOCATION_BYTES) extents[i] = readLocation(bytes, at);
+  for (let i = 0; i < extentCount; i++) {
+    extents[i] = readLocation(bytes, at);
+    at += locationLengthAt(bytes, at);
+  }
   const parts: ManifestPart[] = new Array(partCount);
   for (let i = 0; i < partCount; i++) {
     const digestLength = bytes[at + 3] as number;

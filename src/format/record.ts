@@ -1,18 +1,21 @@
 /**
  * The record: one object, extent, manifest, tombstone or store event as it lies in a volume. Layout (little endian):
  *
- *   0  magic 'PnRc'      4 layout version (1)   5 kind    6 codec (0 raw)   7 flags (0)
+ *   0  magic 'PnRc'      4 layout version (1)   5 kind    6 codec (0 raw)   7 class of the content (0: not looked at)
  *   8  head CRC-32       12 payload CRC-32 (of the bytes as the client sees them)
  *  16  timestamp (u64)   24 payload length (stored)       28 attributes length
  *  32  object size       40 modified, ms since the epoch
  *  48  bucket id         52 key length          54 part number
  *  56  entity digest, 16 bytes                  72 parts in the ETag      74 shard (0)
- *  76  dictionary id (0) 80 encryption key id (0)         84 version id, 8 bytes   92 payload length before the codec
+ *  76  dictionary id (0: none)   80 encryption key id (0)   84 version id, 8 bytes   92 payload length before the codec
  *  96  key, attributes, payload, zeros up to a multiple of 16
  *
  * The hardest decision: the head CRC is seeded with the volume's id and the record's own offset. A stored object that itself
  * contains records (somebody uploads a volume file) can therefore never be mistaken for records when a damaged volume is
  * searched for the next good one, and a record that was written to the wrong place is not believed.
+ *
+ * A coded payload begins with the CRC-32 (little endian) of what follows in it, so that stored bytes can be checked without decoding
+ * them; its record's `size` is that of the bytes before the codec. Manifests are never coded.
  *
  * A change here changes stored bytes: test/format/record.test.ts holds golden ones.
  */
@@ -41,12 +44,18 @@ export const RECORD_KIND = {
   /** A part of an upload whose payload is a list of extents. */
   partManifest: 9,
   uploadGone: 10,
+  /** Bytes that coded payloads of the same volume refer to by the id in their heads. */
+  dictionary: 11,
 } as const;
 export type RecordKind = (typeof RECORD_KIND)[keyof typeof RECORD_KIND];
 
 export interface RecordHead {
   readonly kind: RecordKind;
   readonly codec: number;
+  /** `CONTENT_CLASS`; of a raw payload it may be told later, by the index alone. */
+  readonly class: number;
+  /** Dictionary of the same volume that a coded payload needs, or that this record is; 0 for none. */
+  readonly dictionaryId: number;
   /** Hybrid timestamp: `ms * 1024 + counter`, a safe integer until the year 2248. The newest record of a key wins. */
   readonly timestamp: number;
   readonly payloadLength: number;
@@ -72,6 +81,8 @@ const NO_BYTES = Buffer.alloc(0);
 export function recordHead(fields: Partial<RecordHead> & Pick<RecordHead, 'kind'>): RecordHead {
   return {
     codec: 0,
+    class: 0,
+    dictionaryId: 0,
     timestamp: 0,
     payloadLength: 0,
     payloadCrc: 0,
@@ -95,6 +106,17 @@ export function headLength(keyLength: number, attributesLength: number): number 
 /** Bytes of a whole record in its volume, with its padding. */
 export function recordLength(headBytes: number, payloadLength: number): number {
   return Math.ceil((headBytes + payloadLength) / RECORD_ALIGNMENT) * RECORD_ALIGNMENT;
+}
+
+/** Bytes of the payload before the codec. */
+export function originalLength({ codec, payloadLength, size }: RecordHead): number {
+  return codec === 0 ? payloadLength : size;
+}
+
+/** Whether stored bytes are what was written, as far as this can be told without decoding them. */
+export function storedPayloadIsIntact(head: Pick<RecordHead, 'codec' | 'payloadCrc'>, payload: Buffer): boolean {
+  if (head.codec === 0) return crc32(payload) === head.payloadCrc;
+  return payload.length >= 4 && crc32(payload.subarray(4)) === payload.readUInt32LE(0);
 }
 
 function writeU64(buffer: Buffer, value: number, at: number): void {
@@ -129,7 +151,7 @@ export function encodeRecordHead(head: RecordHead, volumeUuid: Buffer, offset: n
   bytes[4] = LAYOUT;
   bytes[5] = head.kind;
   bytes[6] = head.codec;
-  bytes[7] = 0;
+  bytes[7] = head.class;
   bytes.writeUInt32LE(head.payloadCrc, 12);
   writeU64(bytes, head.timestamp, 16);
   bytes.writeUInt32LE(head.payloadLength, 24);
@@ -141,9 +163,11 @@ export function encodeRecordHead(head: RecordHead, volumeUuid: Buffer, offset: n
   bytes.writeUInt16LE(head.part, 54);
   head.digest.copy(bytes, 56);
   bytes.writeUInt16LE(head.etagParts, 72);
-  bytes.fill(0, 74, 84);
+  bytes.writeUInt16LE(0, 74);
+  bytes.writeUInt32LE(head.dictionaryId, 76);
+  bytes.writeUInt32LE(0, 80);
   head.versionId.copy(bytes, 84);
-  bytes.writeUInt32LE(head.payloadLength, 92);
+  bytes.writeUInt32LE(originalLength(head), 92);
   head.key.copy(bytes, RECORD_FIXED_BYTES);
   head.attributes.copy(bytes, RECORD_FIXED_BYTES + head.key.length);
   bytes.writeUInt32LE(headCrc(bytes, volumeUuid, offset), 8);
@@ -173,6 +197,8 @@ export function decodeRecordHead(bytes: Buffer, volumeUuid: Buffer, offset: numb
   return {
     kind: whole[5] as RecordKind,
     codec: whole[6] as number,
+    class: whole[7] as number,
+    dictionaryId: whole.readUInt32LE(76),
     timestamp: readU64(whole, 16),
     payloadLength: whole.readUInt32LE(24),
     payloadCrc: whole.readUInt32LE(12),

@@ -10,7 +10,7 @@ import { GatewayError } from '../base/errors.ts';
 import { attributesOf } from '../format/attributes.ts';
 import { Entry, encodeEntry } from '../format/index-entry.ts';
 import { indexKey, partKey, uploadKey } from '../format/index-key.ts';
-import type { Location, Manifest } from '../format/manifest.ts';
+import { type Location, locationOf, type Manifest } from '../format/manifest.ts';
 import { RECORD_KIND, type RecordHead, recordLength } from '../format/record.ts';
 import { HEAD_OUTCOME, type HeadOutcome } from './committer.ts';
 import type { BucketState, IndexDatabase, Pair } from './index-database.ts';
@@ -198,7 +198,7 @@ export class Applier {
   #entry(head: RecordHead, at: RecordPlace, manifest: Manifest | undefined): Entry {
     if (head.kind !== RECORD_KIND.manifest && head.kind !== RECORD_KIND.partManifest)
       return new Entry(encodeEntry(head, at, head.part, undefined));
-    const list = manifest ?? this.#readManifestIfIntact({ ...at, length: head.payloadLength, crc: head.payloadCrc });
+    const list = manifest ?? this.#readManifestIfIntact(locationOf(head, at));
     const single = list.extents.length === 1 ? list.extents[0] : undefined;
     return new Entry(encodeEntry(head, at, head.kind === RECORD_KIND.manifest ? list.parts.length : head.part, single));
   }

@@ -9,12 +9,17 @@
  */
 import { closeSync, fdatasyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { crc32 } from '@node-rs/crc32';
 import { LIMITS } from '../base/limits.ts';
 import { attributesOf } from '../format/attributes.ts';
 import { indexKey, partKey, uploadKey } from '../format/index-key.ts';
-import type { Location } from '../format/manifest.ts';
-import { encodeRecordHead, RECORD_KIND, type RecordHead, recordLength } from '../format/record.ts';
+import { type Location, locationOf } from '../format/manifest.ts';
+import {
+  encodeRecordHead,
+  RECORD_KIND,
+  type RecordHead,
+  recordLength,
+  storedPayloadIsIntact,
+} from '../format/record.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import type { VolumeGrant } from './committer.ts';
 import type { VolumeState } from './index-database.ts';
@@ -171,7 +176,7 @@ export class Compactor {
       if (found.kind === 'damage') continue;
       const { head, offset, headLength, length } = found;
       if (isEvent(head)) eventBytes += length;
-      const from = { volume: volume.id, offset, headLength, length: head.payloadLength, crc: head.payloadCrc };
+      const from = locationOf(head, { volume: volume.id, offset, headLength });
       const move = this.#isNeeded(head, from) ? this.#copy(fd, head, from) : undefined;
       if (move !== undefined) {
         step.moves.push(move);
@@ -267,7 +272,7 @@ export class Compactor {
   /** `undefined` for a damaged payload, which stays where it is. */
   #copy(fd: number, head: RecordHead, from: Location): Move | undefined {
     const payload = readFully(fd, from.offset + from.headLength, head.payloadLength);
-    if (crc32(payload) !== head.payloadCrc) return undefined;
+    if (payload.length !== head.payloadLength || !storedPayloadIsIntact(head, payload)) return undefined;
     const output = this.#openOutput();
     const bytes = encodeRecordHead(head, output.grant.uuid, output.end);
     const length = recordLength(bytes.length, head.payloadLength);

@@ -11,7 +11,7 @@ import { LIMITS } from '../base/limits.ts';
 import type { BatchRef } from '../base/object-store.ts';
 import { Entry } from '../format/index-entry.ts';
 import { afterPrefix, keyOfIndexKey, objectIndexKey } from '../format/index-key.ts';
-import type { Location } from '../format/manifest.ts';
+import { type Location, locationOf } from '../format/manifest.ts';
 import { BatchLookup } from './batch-lookup.ts';
 import type { BatchTrace } from './batch-trace.ts';
 import type { Ahead, LocalEngine } from './local-engine.ts';
@@ -161,7 +161,7 @@ export class ReadAhead implements Ahead {
   }
 
   #addScanned(volume: number, { head, offset, headLength, payload }: ScannedRecord): void {
-    const location = { volume, offset, headLength, length: head.payloadLength, crc: head.payloadCrc };
+    const location = locationOf(head, { volume, offset, headLength });
     if (payload.length === 0 || this.#cache.has(location)) return;
     if (crc32(payload) === head.payloadCrc) this.#cache.addAhead(location, payload);
   }

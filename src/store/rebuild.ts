@@ -4,8 +4,8 @@
  */
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32 } from '@node-rs/crc32';
 import { LIMITS } from '../base/limits.ts';
+import { storedPayloadIsIntact } from '../format/record.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import { Applier } from './applier.ts';
 import type { StoreLog } from './committer.ts';
@@ -192,5 +192,5 @@ function* sound(fd: number, uuid: Buffer, length: number): IterableIterator<Walk
 
 function isWhole(fd: number, { head, offset, headLength }: WalkStep & { kind: 'record' }): boolean {
   const payload = readFully(fd, offset + headLength, head.payloadLength);
-  return payload.length === head.payloadLength && crc32(payload) === head.payloadCrc;
+  return payload.length === head.payloadLength && storedPayloadIsIntact(head, payload);
 }

@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import type { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { Location } from '../format/manifest.ts';
+import { type Location, locationOf } from '../format/manifest.ts';
 import { encodeRecordHead, headLength, type RecordHead, recordLength } from '../format/record.ts';
 import type { CommitPipe } from './commit-pipe.ts';
 import { HEAD_OUTCOME, type HeadOutcome, type IndexCommitter, type StoreLog, type VolumeGrant } from './committer.ts';
@@ -381,12 +381,10 @@ interface Placed {
 function appendedAt(pending: Pending, item: PlacedItem, volume: ActiveVolume): Appended {
   return {
     timestamp: item.timestamp,
-    location: {
+    location: locationOf(pending.head, {
       volume: volume.grant.id,
       offset: item.offset,
       headLength: item.head.length,
-      length: pending.head.payloadLength,
-      crc: pending.head.payloadCrc,
-    },
+    }),
   };
 }

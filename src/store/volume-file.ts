@@ -137,15 +137,19 @@ function nextRecord(window: Window, uuid: Buffer, from: number, end: number): nu
   return end;
 }
 
+/** As `storedPayloadIsIntact`, in pieces. */
 function payloadMatches(window: Window, offset: number, head: RecordHead): boolean {
+  const isCoded = head.codec !== 0;
+  if (isCoded && head.payloadLength < 4) return false;
+  const expected = isCoded ? window.bytes(offset, 4).readUInt32LE(0) : head.payloadCrc;
   let crc = 0;
-  for (let done = 0; done < head.payloadLength; ) {
+  for (let done = isCoded ? 4 : 0; done < head.payloadLength; ) {
     const piece = window.bytes(offset + done, Math.min(WINDOW_BYTES, head.payloadLength - done));
     if (piece.length === 0) return false;
     crc = crc32(piece, crc);
     done += piece.length;
   }
-  return crc === head.payloadCrc;
+  return crc === expected;
 }
 
 /** A sliding view of a file. */

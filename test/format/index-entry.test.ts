@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { attributesOf, contentTypeOf, encodeAttributes } from '../../src/format/attributes.ts';
-import { Entry, EntryInfo, encodeEntry, parseEtag, renderEtag } from '../../src/format/index-entry.ts';
+import {
+  Entry,
+  EntryInfo,
+  encodeEntry,
+  parseEtag,
+  renderEtag,
+  withClass,
+  withRecord,
+} from '../../src/format/index-entry.ts';
 import { RECORD_KIND, type RecordHead, recordHead } from '../../src/format/record.ts';
 
 const DIGEST = 'a0a1a2a3a4a5a6a7a8a9aaabacadaeaf';
@@ -63,7 +71,15 @@ describe('an index entry', () => {
 
   it('has golden bytes for a manifest with its only extent', () => {
     const manifest = head({ kind: RECORD_KIND.manifest, payloadLength: 32, size: 5 * 2 ** 40 });
-    const extent = { volume: 0x0a0b0c0d, offset: 2 ** 32 + 16, headLength: 97, length: 0x40_0000, crc: 0xcafebabe };
+    const extent = {
+      volume: 0x0a0b0c0d,
+      offset: 2 ** 32 + 16,
+      headLength: 97,
+      length: 0x40_0000,
+      crc: 0xcafebabe,
+      codec: 0,
+      size: 0x40_0000,
+    };
     const bytes = encodeEntry(manifest, { volume: 3, offset: 8192, headLength: 99 }, 0, extent);
     const expected = hex(
       '01 03 00 01 03000000 000000000000c040 efbeadde 20000000',
@@ -79,12 +95,64 @@ describe('an index entry', () => {
     );
     assert.equal(bytes.toString('hex'), expected);
     assert.deepEqual(new Entry(bytes).payload, extent);
-    assert.deepEqual(new Entry(bytes).record, { volume: 3, offset: 8192, headLength: 99, length: 32, crc: 0xdeadbeef });
+    assert.deepEqual(new Entry(bytes).record, {
+      volume: 3,
+      offset: 8192,
+      headLength: 99,
+      length: 32,
+      crc: 0xdeadbeef,
+      codec: 0,
+      size: 32,
+    });
+  });
+
+  it('has golden bytes for a coded record, and for a coded extent', () => {
+    const coded = head({ codec: 2, class: 3, payloadLength: 0x1234 });
+    const bytes = encodeEntry(coded, { volume: 3, offset: 8192, headLength: 99 }, 0, undefined);
+    const expected = hex(
+      '01 01 02 30 03000000 000000000000c040 efbeadde 34120000', // codec 2, class 3 in the upper bits
+      TIMES,
+      '0000004030207041',
+      MODIFIED,
+      DIGEST,
+      '0000 0000',
+      VERSION,
+      '63000000 0178',
+    );
+    assert.equal(bytes.toString('hex'), expected);
+    const { record, payload } = new Entry(bytes);
+    assert.deepEqual(payload, record);
+    assert.deepEqual([record.length, record.codec, record.size], [0x1234, 2, 0x01020304]);
+
+    const extent = { volume: 2, offset: 8208, headLength: 97, length: 0x1234, crc: 0xcafebabe, codec: 1, size: 0x5678 };
+    const manifest = head({ kind: RECORD_KIND.manifest, class: 8, payloadLength: 40, size: 0x5678 });
+    const single = encodeEntry(manifest, { volume: 3, offset: 8192, headLength: 99 }, 0, extent);
+    assert.equal(single.subarray(0, 4).toString('hex'), '01030081');
+    assert.equal(
+      single.subarray(76).toString('hex'),
+      hex('63000000 02000000 61000080 000000000008c040 34120000 bebafeca 01000000 78560000 0178'),
+    );
+    assert.deepEqual(new Entry(single).payload, extent);
+    assert.equal(new Entry(single).attributeBytes.toString('hex'), '0178');
+  });
+
+  it('tells another class and another place, and nothing else', () => {
+    const before = new Entry(encodeEntry(head({}), { volume: 3, offset: 8192, headLength: 99 }, 0, undefined));
+    const classed = withClass(before, 7);
+    assert.deepEqual([before.class, classed.class], [0, 7]);
+    assert.deepEqual(withClass(classed, 0).bytes, before.bytes);
+    const to = { volume: 9, offset: 16, headLength: 98, length: 5, crc: 0xdeadbeef, codec: 1, size: 0x01020304 };
+    const moved = withRecord(before, to, 4);
+    assert.deepEqual(moved.record, to);
+    assert.equal(moved.class, 4);
+    assert.deepEqual(withRecord(moved, before.record, 0).bytes, before.bytes);
   });
 
   it('gives back what its record and place say', () => {
     const fields = fc.record({
       kind: fc.constantFrom(RECORD_KIND.object, RECORD_KIND.manifest, RECORD_KIND.part, RECORD_KIND.partManifest),
+      codec: fc.integer({ min: 0, max: 255 }),
+      class: fc.integer({ min: 0, max: 15 }),
       timestamp: fc.maxSafeNat(),
       payloadLength: fc.integer({ min: 0, max: 0xffff_ffff }),
       payloadCrc: fc.integer({ min: 0, max: 0xffff_ffff }),
@@ -101,7 +169,11 @@ describe('an index entry', () => {
     fc.assert(
       fc.property(fields, places, fc.integer({ min: 0, max: 10_000 }), (chosen, at, partCount) => {
         const entry = new Entry(encodeEntry(head(chosen), at, partCount, undefined));
-        const record = { ...at, length: chosen.payloadLength, crc: chosen.payloadCrc };
+        const isCoded = chosen.codec !== 0;
+        const size = isCoded ? chosen.size : chosen.payloadLength;
+        const { payloadLength: length, payloadCrc: crc, codec } = chosen;
+        const record = { ...at, length, crc, codec, size };
+        assert.equal(entry.class, chosen.class);
         const isManifest = chosen.kind === RECORD_KIND.manifest || chosen.kind === RECORD_KIND.partManifest;
         assert.deepEqual(entry.record, record);
         assert.deepEqual(entry.payload, isManifest ? undefined : record);

@@ -12,6 +12,7 @@ import {
   type RecordKind,
   recordHead,
   recordLength,
+  storedPayloadIsIntact,
 } from '../../src/format/record.ts';
 
 const UUID = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex');
@@ -58,6 +59,7 @@ const GOLDEN: Record<keyof typeof RECORD_KIND, [number, string]> = {
   part: [8, '741ca9fe'],
   partManifest: [9, '453fb3ee'],
   uploadGone: [10, '165a9dde'],
+  dictionary: [11, '277987ce'],
 };
 
 const hex = (...parts: string[]): string => parts.join('').replaceAll(' ', '');
@@ -70,6 +72,27 @@ describe('a record head', () => {
       const expected = hex('506e5263 01', number.toString(16).padStart(2, '0'), '00 00', crc, ...REST);
       assert.equal(encodeRecordHead(fullHead(kind), UUID, OFFSET).toString('hex'), expected, name);
     }
+  });
+
+  it('has golden bytes for a coded payload: codec, class, dictionary, and both lengths', () => {
+    const coded = {
+      ...fullHead(RECORD_KIND.object),
+      codec: 2,
+      class: 3,
+      dictionaryId: 0x0a0b0c0d,
+      size: 0x0040_0000,
+    };
+    const expected = hex(
+      '506e5263 01 01 02 03 af0f677f',
+      'efbeadde 0500a0953f2f0600 04030201 02000000',
+      '0000400000000000 7b68e5cf8b010000',
+      '07000000 0300 0201',
+      'a0a1a2a3a4a5a6a7a8a9aaabacadaeaf 0302 0000 0d0c0b0a 00000000',
+      'c0c1c2c3c4c5c6c7 00004000',
+      '6bc3a9 0178',
+    );
+    assert.equal(encodeRecordHead(coded, UUID, OFFSET).toString('hex'), expected);
+    assert.deepEqual(decodeRecordHead(encodeRecordHead(coded, UUID, OFFSET), UUID, OFFSET), coded);
   });
 
   it('has golden bytes where nothing but kind and key is given', () => {
@@ -95,6 +118,8 @@ describe('a record head', () => {
       {
         kind: fc.constantFrom(...Object.values(RECORD_KIND)),
         codec: fc.integer({ min: 0, max: 255 }),
+        class: fc.integer({ min: 0, max: 15 }),
+        dictionaryId: fc.integer({ min: 0, max: 0xffff_ffff }),
         timestamp: fc.maxSafeNat(),
         payloadLength: fc.integer({ min: 0, max: 0xffff_ffff }),
         payloadCrc: fc.integer({ min: 0, max: 0xffff_ffff }),
@@ -111,12 +136,29 @@ describe('a record head', () => {
       { noNullPrototype: true },
     );
     fc.assert(
-      fc.property(heads, bytes(16, 16), fc.maxSafeNat(), bytes(0, 50), (head, uuid, offset, behind) => {
+      fc.property(heads, bytes(16, 16), fc.maxSafeNat(), bytes(0, 50), (any, uuid, offset, behind) => {
+        const head = any.codec === 0 ? any : { ...any, size: any.size % 2 ** 32 };
         const encoded = encodeRecordHead(head, uuid, offset);
         assert.equal(peekHeadLength(encoded), encoded.length);
         assert.deepEqual(decodeRecordHead(Buffer.concat([encoded, behind]), uuid, offset), head);
       }),
     );
+  });
+
+  it('says whether a stored payload is whole, raw or coded', () => {
+    const raw = Buffer.from('123456789');
+    const coded = Buffer.concat([Buffer.from('2639f4cb', 'hex'), raw]); // CRC-32 of 123456789: 0xcbf43926
+    const head = (codec: number) => ({ codec, payloadCrc: 0xcbf43926 });
+    assert.equal(storedPayloadIsIntact(head(0), raw), true);
+    assert.equal(storedPayloadIsIntact({ codec: 1, payloadCrc: 7 }, coded), true);
+    assert.equal(storedPayloadIsIntact(head(0), coded), false);
+    assert.equal(storedPayloadIsIntact(head(1), raw), false);
+    assert.equal(storedPayloadIsIntact(head(1), raw.subarray(0, 3)), false);
+    for (let bit = 0; bit < coded.length * 8; bit++) {
+      flip(coded, bit);
+      assert.equal(storedPayloadIsIntact(head(2), coded), false, `bit ${bit}`);
+      flip(coded, bit);
+    }
   });
 
   it('is refused with any one bit flipped', () => {

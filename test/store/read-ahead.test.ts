@@ -151,6 +151,8 @@ describe('the window of reading ahead', () => {
         headLength: 100,
         length: SIZE,
         crc: 0,
+        codec: 0,
+        size: SIZE,
       }));
       let taken = 0;
       for (const place of places) {

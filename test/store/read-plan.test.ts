@@ -15,7 +15,7 @@ import {
 const LIMITS: PlanLimits = { gapBytesMax: 100, runBytesMax: 1000, runItemsMax: 4 };
 
 function at(volume: number, offset: number, length: number): Location {
-  return { volume, offset, headLength: 10, length, crc: 0 };
+  return { volume, offset, headLength: 10, length, crc: 0, codec: 0, size: length };
 }
 
 function wanted(...locations: Location[]): Wanted<number>[] {
