@@ -93,6 +93,11 @@ export interface GetOptions {
   /** Position from 1 among the parts of a multipart object (an ordinary object has one part). Excludes `range`. */
   readonly partNumber?: number;
   readonly conditions?: ReadConditions;
+  /**
+   * A whole object that is stored as one zstd frame, and has no Content-Encoding of its own, may come as that frame. Nothing is encoded
+   * to please: what is stored in another way comes as it is.
+   */
+  readonly acceptZstd?: boolean;
 }
 
 export interface ObjectRead {
@@ -100,6 +105,8 @@ export interface ObjectRead {
   /** Half-open range of the bytes that `body` holds. */
   readonly start: number;
   readonly end: number;
+  /** `body` is a buffer: one zstd frame (RFC 8878) of the whole object. Only where it was asked for. */
+  readonly encoding?: 'zstd';
   /** Small ranges come as one buffer, which the receiver may keep but must not change. */
   readonly body: Buffer | AsyncIterable<Buffer>;
 }
@@ -130,6 +137,11 @@ export interface BatchOptions {
   readonly enoughBytes?: number;
   /** May this object be read? Asked before its bytes are; absent: all may. Refused ones are AccessDenied entries. */
   readonly admit?: (slot: number, info: ObjectInfo) => boolean;
+  /**
+   * Whole objects that are stored as one zstd frame of at most so many bytes may come as that frame, in a single entry; a buffer that is
+   * filled must hold as many. Absent: none.
+   */
+  readonly acceptZstdBytesMax?: number;
 }
 
 /** A slice of one slot's bytes, or the slot's failure. */
@@ -141,8 +153,10 @@ export interface BatchEntry {
   readonly offset: number;
   /** True in the last entry of the slot: all its bytes have come, or it failed. */
   readonly isLast: boolean;
-  /** CRC-32 (IEEE) of this entry's bytes. */
+  /** CRC-32 (IEEE) of this entry's bytes; with an `encoding` of the object's. */
   readonly crc32: number;
+  /** The bytes are one zstd frame of the whole object. Only where it was asked for. */
+  readonly encoding?: 'zstd';
   /** Absent when the object is not there or may not be known of. */
   readonly info?: ObjectInfo | undefined;
   /** The slot failed: NoSuchKey, NoSuchBucket, AccessDenied, DataLoss, InvalidRange, StoreFailure. What came before it is void. */

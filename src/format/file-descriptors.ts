@@ -207,6 +207,7 @@ export const FILE_DESCRIPTORS: readonly FileDescriptor[] = [
       'penstock.v1.GetBatchRequest.order',
       'penstock.v1.GetBatchRequest.max_frame_bytes',
       'penstock.v1.GetBatchRequest.next_keys',
+      'penstock.v1.GetBatchRequest.accept_encodings',
       'penstock.v1.BatchFrame',
       'penstock.v1.BatchFrame.entries',
       'penstock.v1.BatchFrame.end',
@@ -219,6 +220,7 @@ export const FILE_DESCRIPTORS: readonly FileDescriptor[] = [
       'penstock.v1.Entry.crc32',
       'penstock.v1.Entry.etag',
       'penstock.v1.Entry.error',
+      'penstock.v1.Entry.encoding',
       'penstock.v1.BatchEnd',
       'penstock.v1.BatchEnd.ok',
       'penstock.v1.BatchEnd.failed',
@@ -243,6 +245,9 @@ export const FILE_DESCRIPTORS: readonly FileDescriptor[] = [
       'penstock.v1.ORDER_UNSPECIFIED',
       'penstock.v1.ORDER_COMPLETION',
       'penstock.v1.ORDER_STRICT',
+      'penstock.v1.Encoding',
+      'penstock.v1.ENCODING_UNSPECIFIED',
+      'penstock.v1.ENCODING_ZSTD',
       'penstock.v1.Batches',
       'penstock.v1.Batches.GetBatch',
       'penstock.v1.Batches.PutBatch',
@@ -250,26 +255,28 @@ export const FILE_DESCRIPTORS: readonly FileDescriptor[] = [
     base64:
       'ChlwZW5zdG9jay92MS9iYXRjaGVzLnByb3RvEgtwZW5zdG9jay52MRoeZ29vZ2xlL3Byb3RvYnVmL2R1cmF0aW9uLnByb3RvGhdn' +
       'b29nbGUvcnBjL3N0YXR1cy5wcm90bxoXcGVuc3RvY2svdjEvdHlwZXMucHJvdG8iYwoJU2FtcGxlUmVmEhAKA2tleRgBIAEoCVID' +
-      'a2V5EiwKBXJhbmdlGAIgASgLMhYucGVuc3RvY2sudjEuQnl0ZVJhbmdlUgVyYW5nZRIWCgZidWNrZXQYAyABKAlSBmJ1Y2tldCKM' +
+      'a2V5EiwKBXJhbmdlGAIgASgLMhYucGVuc3RvY2sudjEuQnl0ZVJhbmdlUgVyYW5nZRIWCgZidWNrZXQYAyABKAlSBmJ1Y2tldCLO' +
       'AgoPR2V0QmF0Y2hSZXF1ZXN0EhYKBmJ1Y2tldBgBIAEoCVIGYnVja2V0EhIKBGtleXMYAiADKAlSBGtleXMSKgoEcmVmcxgDIAMo' +
       'CzIWLnBlbnN0b2NrLnYxLlNhbXBsZVJlZlIEcmVmcxIYCgdkYXRhc2V0GAQgASgJUgdkYXRhc2V0EhgKB2luZGljZXMYBSADKARS' +
       'B2luZGljZXMSKAoFb3JkZXIYBiABKA4yEi5wZW5zdG9jay52MS5PcmRlclIFb3JkZXISJgoPbWF4X2ZyYW1lX2J5dGVzGAcgASgN' +
-      'Ug1tYXhGcmFtZUJ5dGVzEhsKCW5leHRfa2V5cxgIIAMoCVIIbmV4dEtleXMifQoKQmF0Y2hGcmFtZRIsCgdlbnRyaWVzGAEgAygL' +
-      'MhIucGVuc3RvY2sudjEuRW50cnlSB2VudHJpZXMSJwoDZW5kGAIgASgLMhUucGVuc3RvY2sudjEuQmF0Y2hFbmRSA2VuZBIYCgdw' +
-      'YXlsb2FkGA8gASgMUgdwYXlsb2FkIs0BCgVFbnRyeRISCgRzbG90GAEgASgNUgRzbG90EhYKBmxlbmd0aBgCIAEoDVIGbGVuZ3Ro' +
-      'EiMKDW9iamVjdF9vZmZzZXQYAyABKARSDG9iamVjdE9mZnNldBIfCgtvYmplY3Rfc2l6ZRgEIAEoBFIKb2JqZWN0U2l6ZRIUCgVj' +
-      'cmMzMhgFIAEoB1IFY3JjMzISEgoEZXRhZxgGIAEoCVIEZXRhZxIoCgVlcnJvchgHIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzUgVl' +
-      'cnJvciLKAQoIQmF0Y2hFbmQSDgoCb2sYASABKA1SAm9rEhYKBmZhaWxlZBgCIAEoDVIGZmFpbGVkEiUKDnVuc2VydmVkX3Nsb3Rz' +
-      'GAMgAygNUg11bnNlcnZlZFNsb3RzEhQKBWJ5dGVzGAQgASgEUgVieXRlcxIdCgpjYWNoZV9oaXRzGAUgASgNUgljYWNoZUhpdHMS' +
-      'OgoLc2VydmVyX3RpbWUYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25SCnNlcnZlclRpbWUiVQoIUHV0RnJhbWUSLwoH' +
-      'ZW50cmllcxgBIAMoCzIVLnBlbnN0b2NrLnYxLlB1dEVudHJ5UgdlbnRyaWVzEhgKB3BheWxvYWQYDyABKAxSB3BheWxvYWQiiwEK' +
-      'CFB1dEVudHJ5EhIKBHNsb3QYASABKA1SBHNsb3QSLgoGaGVhZGVyGAIgASgLMhYucGVuc3RvY2sudjEuUHV0SGVhZGVyUgZoZWFk' +
-      'ZXISFgoGbGVuZ3RoGAMgASgNUgZsZW5ndGgSGQoFY3JjMzIYBCABKAdIAFIFY3JjMzKIAQFCCAoGX2NyYzMyInYKCVB1dFJlc3Vs' +
-      'dBISCgRzbG90GAEgASgNUgRzbG90EisKBGluZm8YAiABKAsyFy5wZW5zdG9jay52MS5PYmplY3RJbmZvUgRpbmZvEigKBWVycm9y' +
-      'GAMgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNSBWVycm9yKkYKBU9yZGVyEhUKEU9SREVSX1VOU1BFQ0lGSUVEEAASFAoQT1JERVJf' +
-      'Q09NUExFVElPThABEhAKDE9SREVSX1NUUklDVBACMo0BCgdCYXRjaGVzEkMKCEdldEJhdGNoEhwucGVuc3RvY2sudjEuR2V0QmF0' +
-      'Y2hSZXF1ZXN0GhcucGVuc3RvY2sudjEuQmF0Y2hGcmFtZTABEj0KCFB1dEJhdGNoEhUucGVuc3RvY2sudjEuUHV0RnJhbWUaFi5w' +
-      'ZW5zdG9jay52MS5QdXRSZXN1bHQoATABYgZwcm90bzM=',
+      'Ug1tYXhGcmFtZUJ5dGVzEhsKCW5leHRfa2V5cxgIIAMoCVIIbmV4dEtleXMSQAoQYWNjZXB0X2VuY29kaW5ncxgJIAMoDjIVLnBl' +
+      'bnN0b2NrLnYxLkVuY29kaW5nUg9hY2NlcHRFbmNvZGluZ3MifQoKQmF0Y2hGcmFtZRIsCgdlbnRyaWVzGAEgAygLMhIucGVuc3Rv' +
+      'Y2sudjEuRW50cnlSB2VudHJpZXMSJwoDZW5kGAIgASgLMhUucGVuc3RvY2sudjEuQmF0Y2hFbmRSA2VuZBIYCgdwYXlsb2FkGA8g' +
+      'ASgMUgdwYXlsb2FkIoACCgVFbnRyeRISCgRzbG90GAEgASgNUgRzbG90EhYKBmxlbmd0aBgCIAEoDVIGbGVuZ3RoEiMKDW9iamVj' +
+      'dF9vZmZzZXQYAyABKARSDG9iamVjdE9mZnNldBIfCgtvYmplY3Rfc2l6ZRgEIAEoBFIKb2JqZWN0U2l6ZRIUCgVjcmMzMhgFIAEo' +
+      'B1IFY3JjMzISEgoEZXRhZxgGIAEoCVIEZXRhZxIoCgVlcnJvchgHIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzUgVlcnJvchIxCghl' +
+      'bmNvZGluZxgIIAEoDjIVLnBlbnN0b2NrLnYxLkVuY29kaW5nUghlbmNvZGluZyLKAQoIQmF0Y2hFbmQSDgoCb2sYASABKA1SAm9r' +
+      'EhYKBmZhaWxlZBgCIAEoDVIGZmFpbGVkEiUKDnVuc2VydmVkX3Nsb3RzGAMgAygNUg11bnNlcnZlZFNsb3RzEhQKBWJ5dGVzGAQg' +
+      'ASgEUgVieXRlcxIdCgpjYWNoZV9oaXRzGAUgASgNUgljYWNoZUhpdHMSOgoLc2VydmVyX3RpbWUYBiABKAsyGS5nb29nbGUucHJv' +
+      'dG9idWYuRHVyYXRpb25SCnNlcnZlclRpbWUiVQoIUHV0RnJhbWUSLwoHZW50cmllcxgBIAMoCzIVLnBlbnN0b2NrLnYxLlB1dEVu' +
+      'dHJ5UgdlbnRyaWVzEhgKB3BheWxvYWQYDyABKAxSB3BheWxvYWQiiwEKCFB1dEVudHJ5EhIKBHNsb3QYASABKA1SBHNsb3QSLgoG' +
+      'aGVhZGVyGAIgASgLMhYucGVuc3RvY2sudjEuUHV0SGVhZGVyUgZoZWFkZXISFgoGbGVuZ3RoGAMgASgNUgZsZW5ndGgSGQoFY3Jj' +
+      'MzIYBCABKAdIAFIFY3JjMzKIAQFCCAoGX2NyYzMyInYKCVB1dFJlc3VsdBISCgRzbG90GAEgASgNUgRzbG90EisKBGluZm8YAiAB' +
+      'KAsyFy5wZW5zdG9jay52MS5PYmplY3RJbmZvUgRpbmZvEigKBWVycm9yGAMgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNSBWVycm9y' +
+      'KkYKBU9yZGVyEhUKEU9SREVSX1VOU1BFQ0lGSUVEEAASFAoQT1JERVJfQ09NUExFVElPThABEhAKDE9SREVSX1NUUklDVBACKjcK' +
+      'CEVuY29kaW5nEhgKFEVOQ09ESU5HX1VOU1BFQ0lGSUVEEAASEQoNRU5DT0RJTkdfWlNURBABMo0BCgdCYXRjaGVzEkMKCEdldEJh' +
+      'dGNoEhwucGVuc3RvY2sudjEuR2V0QmF0Y2hSZXF1ZXN0GhcucGVuc3RvY2sudjEuQmF0Y2hGcmFtZTABEj0KCFB1dEJhdGNoEhUu' +
+      'cGVuc3RvY2sudjEuUHV0RnJhbWUaFi5wZW5zdG9jay52MS5QdXRSZXN1bHQoATABYgZwcm90bzM=',
   },
   {
     name: 'grpc/health/v1/health.proto',

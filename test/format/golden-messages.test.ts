@@ -23,8 +23,17 @@ const GOLDEN: readonly (readonly [string, Values, string])[] = [
   ['google.protobuf.Duration', { seconds: 1, nanos: 2 }, '08011002'],
   [
     'penstock.v1.Entry',
-    { slot: 1, length: 2, objectOffset: 3, objectSize: 300, crc32: 0xcafebabe, etag: 'e', error: { code: 15 } },
-    '08011002180320ac022dbebafeca3201653a02080f',
+    {
+      slot: 1,
+      length: 2,
+      objectOffset: 3,
+      objectSize: 300,
+      crc32: 0xcafebabe,
+      etag: 'e',
+      error: { code: 15 },
+      encoding: 1,
+    },
+    '08011002180320ac022dbebafeca3201653a02080f4001',
   ],
   ['google.rpc.ErrorInfo', { reason: 'r', domain: 'd', metadata: { n: 'v' } }, '0a01721201641a060a016e120176'],
   [
@@ -38,8 +47,9 @@ const GOLDEN: readonly (readonly [string, Values, string])[] = [
       order: 2,
       maxFrameBytes: 65536,
       nextKeys: ['n'],
+      acceptEncodings: [1, 300],
     },
-    '0a016212016b1a030a016c22036440312a0300ac0230023880800442016e',
+    '0a016212016b1a030a016c22036440312a0300ac0230023880800442016e4a0301ac02',
   ],
   ['penstock.v1.GetChunk', { info: { key: 'k' }, offset: 1, data: bytes('0102') }, '0a0312016b10017a020102'],
   [

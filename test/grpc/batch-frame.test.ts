@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { GatewayError } from '../../src/base/errors.ts';
 import type { BatchEntry, ObjectInfo } from '../../src/base/object-store.ts';
-import { BatchFrame, Status } from '../../src/format/messages.ts';
+import { BatchFrame, Encoding, Status } from '../../src/format/messages.ts';
 import { batchFrameHead, type FrameEnd } from '../../src/fronts/grpc/batch-frame.ts';
 import { statusOf } from '../../src/fronts/grpc/status.ts';
 
@@ -20,6 +20,7 @@ const served = fc.record({
   size: fc.oneof(fc.nat(300), fc.nat(5 * 2 ** 40)),
   crc32: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff_ffff })),
   etag: fc.constantFrom('d41d8cd98f00b204e9800998ecf8427e', 'd41d8cd98f00b204e9800998ecf8427e-10000'),
+  encoding: fc.constantFrom(undefined, 'zstd' as const),
 });
 const failed = fc.record({
   slot,
@@ -42,7 +43,10 @@ test('any frame is read back as it was meant', () => {
     (parts, last) => {
       const errors = new Map<number, Uint8Array>();
       const entries = parts.map((part, i): BatchEntry => {
-        if ('etag' in part) return { ...part, isLast: true, info: infoOf(part.size, part.etag) };
+        if ('etag' in part) {
+          const { encoding, size, etag, ...rest } = part;
+          return { ...rest, isLast: true, info: infoOf(size, etag), ...(encoding !== undefined && { encoding }) };
+        }
         const error = new GatewayError(part.code as 'NoSuchKey', undefined, { resource: `/b/${part.key}` });
         errors.set(i, Status.encode(statusOf(error)));
         return { slot: part.slot, length: 0, offset: 0, isLast: true, crc32: 0, error };
@@ -74,6 +78,7 @@ function isReadBack(
       crc32: entry.crc32,
       etag: entry.info?.etag ?? '',
       error: errors.has(i) ? Status.decode(errors.get(i) as Uint8Array) : undefined,
+      encoding: entry.encoding === 'zstd' ? Encoding.ENCODING_ZSTD : Encoding.ENCODING_UNSPECIFIED,
     })),
   );
   if (last === undefined) {

@@ -4,7 +4,7 @@
  * each, and nothing else of a batch is done a hundred thousand times a second.
  */
 import type { BatchEntry } from '../../base/object-store.ts';
-import { BatchEnd } from '../../format/messages.ts';
+import { BatchEnd, Encoding } from '../../format/messages.ts';
 import { PREFIX_BYTES } from './message.ts';
 
 /** Tags of Entry, and of BatchFrame: field number and wire type. */
@@ -15,12 +15,13 @@ const SIZE = (4 << 3) | 0;
 const CRC32 = (5 << 3) | 5;
 const ETAG = (6 << 3) | 2;
 const ERROR = (7 << 3) | 2;
+const ENCODING = (8 << 3) | 0;
 const ENTRIES = (1 << 3) | 2;
 const END = (2 << 3) | 2;
 const PAYLOAD = (15 << 3) | 2;
 
-/** An entry without an error: 6 + 6 + 9 + 9 + 5 bytes of numbers, an ETag of up to 38, two tags and lengths. Below 128. */
-const ENTRY_BYTES_MAX = 80;
+/** An entry without an error: 6 + 6 + 9 + 9 + 5 + 2 bytes of numbers, an ETag of up to 38, two tags and lengths. Below 128. */
+const ENTRY_BYTES_MAX = 82;
 const VARINT_BYTES_MAX = 5;
 
 export interface FrameEnd {
@@ -98,6 +99,10 @@ function writeServed(head: Buffer, start: number, entry: BatchEntry): number {
     head[at++] = ETAG;
     head[at++] = etag.length;
     at += head.write(etag, at, 'latin1');
+  }
+  if (entry.encoding === 'zstd') {
+    head[at++] = ENCODING;
+    head[at++] = Encoding.ENCODING_ZSTD;
   }
   head[start + 1] = at - start - 2;
   return at;

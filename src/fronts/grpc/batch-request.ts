@@ -7,7 +7,7 @@ import { asGatewayError, GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { type BucketName, type ObjectKey, parseObjectKey } from '../../base/names.ts';
 import type { BatchOptions, BatchRef } from '../../base/object-store.ts';
-import { type GetBatchRequest, Order, type SampleRef } from '../../format/messages.ts';
+import { Encoding, type GetBatchRequest, Order, type SampleRef } from '../../format/messages.ts';
 import type { Credential } from '../../service/credentials.ts';
 import { absent, type DataPlane, mayRead, type OpenBucket, openBucket } from './access.ts';
 
@@ -40,6 +40,7 @@ export class AskedBatch {
     this.options = {
       order: request.order === Order.ORDER_STRICT ? 'strict' : 'completion',
       enoughBytes: LIMITS.batchFrameBytesEnough,
+      ...(request.acceptEncodings.includes(Encoding.ENCODING_ZSTD) && { acceptZstdBytesMax: this.frameBytes }),
       ...(!isAllOwned && {
         admit: (slot, info) => {
           const bucket = this.#open((this.refs[slot] as BatchRef).bucket);

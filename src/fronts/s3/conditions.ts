@@ -16,6 +16,11 @@ function parseEtags(header: string): string[] {
     .filter((tag) => tag.length > 0);
 }
 
+/** Whether the (first) ETag of a header is a weak one: that of an encoded answer (accept-encoding.ts). */
+export function isWeakEtag(header: string): boolean {
+  return header.startsWith('W/');
+}
+
 /** One ETag without its quotes. */
 export function stripEtag(tag: string): string {
   const strong = tag.startsWith('W/') ? tag.slice(2) : tag;

@@ -24,7 +24,7 @@ const PATH: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) =>
   /[A-Za-z0-9\-._~/]/.test(String.fromCharCode(code)) ? 1 : 0,
 );
 
-/** Each at most once. Beside those that are read below, none has an influence on the answer to a GET. */
+/** Each at most once. Beside those that are read below, none has an influence on the answer to a GET. Positions are used below. */
 export const LANE_HEADERS = [
   'host',
   'authorization',
@@ -45,6 +45,7 @@ const HOST = 0;
 const AUTHORIZATION = 1;
 const CONNECTION = 2;
 const CHECKSUM_MODE = 3;
+const ACCEPT_ENCODING = 9;
 
 /** Positions by name, in lower case and `As-Usual`; other casings are found through the first. */
 const POSITIONS: ReadonlyMap<string, number> = new Map(
@@ -110,12 +111,18 @@ function parseHeaders(
     if (position === HOST) host = value;
     else if (position === CHECKSUM_MODE) checksumMode = value;
     else if (position === CONNECTION && value.toLowerCase() !== 'keep-alive') return undefined;
+    else if (position === ACCEPT_ENCODING && asksZstd(value)) return undefined;
     rawHeaders.push(LANE_HEADERS[position] as string, value);
     at = lineEnd + 2;
   }
   if ((seen & (1 << HOST)) === 0) return undefined;
   const isSigned = (seen & (1 << AUTHORIZATION)) !== 0;
   return { target, bucket, key, host, isSigned, checksumMode, rawHeaders, end };
+}
+
+/** Who may want stored bytes is answered by the ordinary path, which knows how to say so. */
+function asksZstd(value: string): boolean {
+  return value !== 'identity' && value.toLowerCase().includes('zstd');
 }
 
 function positionOf(name: string): number | undefined {

@@ -15,7 +15,8 @@ import type { GetOptions, NotModified, ObjectInfo, ObjectRead, RangeSpec } from 
 import { parseHttpDate } from '../../format/http-date.ts';
 import { formatContentRange, parseRange } from '../../format/http-range.ts';
 import { mayReadObject, mayUseBucket, ownsBucket } from '../../service/access.ts';
-import { readConditions, stripEtag } from './conditions.ts';
+import { namesZstd, pushZstd, weakenEtag } from './accept-encoding.ts';
+import { isWeakEtag, readConditions, stripEtag } from './conditions.ts';
 import { checksumOf, type Overrides, objectHeaders, pushChecksum, responseOverrides } from './object-headers.ts';
 import { type Answer, release } from './reply.ts';
 import type { Exchange } from './request.ts';
@@ -36,15 +37,24 @@ function parseAsked(x: Exchange): Asked {
   if (partNumber !== undefined && x.req.headers.range !== undefined) {
     throw new GatewayError('InvalidRequest', 'Cannot specify both Range header and partNumber query parameter.');
   }
-  const plain = conditions === undefined && range === undefined && partNumber === undefined;
+  const overrides = responseOverrides(x);
+  const acceptZstd = range === undefined && partNumber === undefined && acceptsZstd(x, overrides);
+  const plain = conditions === undefined && range === undefined && partNumber === undefined && !acceptZstd;
   const options: GetOptions = plain
     ? PLAIN
     : {
         ...(conditions !== undefined && { conditions }),
         ...(range !== undefined && { range }),
         ...(partNumber !== undefined && { partNumber }),
+        ...(acceptZstd && { acceptZstd }),
       };
-  return { options, overrides: responseOverrides(x), checksums: asksChecksums(x.header('x-amz-checksum-mode')) };
+  return { options, overrides, checksums: asksChecksums(x.header('x-amz-checksum-mode')) };
+}
+
+/** Only who names it, and lets the answer have no other Content-Encoding: SDKs do not undo one that nobody asked for. */
+function acceptsZstd(x: Exchange, overrides: Overrides | undefined): boolean {
+  const accepted = x.req.headers['accept-encoding'];
+  return accepted !== undefined && namesZstd(String(accepted)) && overrides?.['content-encoding'] === undefined;
 }
 
 /** The value of x-amz-checksum-mode. */
@@ -93,7 +103,10 @@ export function noSuchKey(x: Exchange, bucket: BucketInfo): GatewayError {
   return new GatewayError('NoSuchKey', undefined, { resource: x.resource, details: { Key: x.keyName } });
 }
 
-/** RFC 9110 section 13.1.5: a range counts only while If-Range names the present state. */
+/**
+ * RFC 9110 section 13.1.5: a range counts only while If-Range names the present state. A weak ETag never does: it is that of an encoded
+ * answer, and a range of the bytes themselves does not continue it.
+ */
 async function withoutStaleRange(x: Exchange, options: GetOptions): Promise<GetOptions> {
   const ifRange = x.header('if-range');
   if (ifRange === undefined || options.range === undefined) return options;
@@ -101,7 +114,7 @@ async function withoutStaleRange(x: Exchange, options: GetOptions): Promise<GetO
   const dateMs = parseHttpDate(ifRange, x.startedMs);
   const fresh =
     dateMs === undefined
-      ? info?.etag === stripEtag(ifRange)
+      ? !isWeakEtag(ifRange) && info?.etag === stripEtag(ifRange)
       : info !== undefined && Math.floor(info.modifiedMs / 1000) * 1000 === dateMs;
   if (fresh) return options;
   const { range: _stale, ...rest } = options;
@@ -110,6 +123,7 @@ async function withoutStaleRange(x: Exchange, options: GetOptions): Promise<GetO
 
 function notModified(x: Exchange, { info }: NotModified): Answer {
   const kept = objectHeaders(info, undefined, x.front.dates);
+  if (isWeakEtag(x.header('if-none-match') ?? '')) weakenEtag(kept); // what the client has is encoded
   const headers: string[] = [];
   for (let i = 0; i < kept.length; i += 2) {
     if (kept[i] !== 'Content-Type' && kept[i] !== 'Accept-Ranges')
@@ -121,12 +135,19 @@ function notModified(x: Exchange, { info }: NotModified): Answer {
 async function readAnswer(x: Exchange, read: ObjectRead, options: GetOptions, asked: Asked): Promise<Answer> {
   const { info, start, end, body } = read;
   const headers = objectHeaders(info, asked.overrides, x.front.dates);
+  if (read.encoding === 'zstd') return zstdAnswer(headers, body as Buffer);
   const partial = options.range !== undefined || options.partNumber !== undefined;
   if (partial && info.size > 0) headers.push('Content-Range', formatContentRange({ start, end }, info.size));
   if (asked.checksums) await pushReadChecksum(x, headers, info, options);
   if (options.partNumber !== undefined && info.partCount > 0)
     headers.push('x-amz-mp-parts-count', String(info.partCount));
   return { status: partial && info.size > 0 ? 206 : 200, headers, body, length: end - start };
+}
+
+/** Without the checksum, which is that of the object: clients compare it with what they receive. */
+function zstdAnswer(headers: string[], frame: Buffer): Answer {
+  pushZstd(headers);
+  return { status: 200, headers, body: frame, length: frame.length };
 }
 
 /** The checksum of exactly what is sent: clients verify the body against it, so a range has none. */

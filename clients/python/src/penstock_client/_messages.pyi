@@ -214,6 +214,9 @@ ORDER_UNSPECIFIED: int
 ORDER_COMPLETION: int
 ORDER_STRICT: int
 
+ENCODING_UNSPECIFIED: int
+ENCODING_ZSTD: int
+
 class SampleRef(Message):
     key: str
     range: ByteRange
@@ -235,6 +238,7 @@ class GetBatchRequest(Message):
     order: int
     max_frame_bytes: int
     next_keys: list[str]
+    accept_encodings: list[int]
     def __init__(
         self,
         *,
@@ -246,6 +250,7 @@ class GetBatchRequest(Message):
         order: int | None = ...,
         max_frame_bytes: int | None = ...,
         next_keys: Iterable[str] | None = ...,
+        accept_encodings: Iterable[int] | None = ...,
     ) -> None: ...
 
 class BatchFrame(Message):
@@ -268,6 +273,7 @@ class Entry(Message):
     crc32: int
     etag: str
     error: Status
+    encoding: int
     def __init__(
         self,
         *,
@@ -278,6 +284,7 @@ class Entry(Message):
         crc32: int | None = ...,
         etag: str | None = ...,
         error: Status | None = ...,
+        encoding: int | None = ...,
     ) -> None: ...
 
 class BatchEnd(Message):
