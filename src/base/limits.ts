@@ -320,6 +320,47 @@ export const LIMITS = {
   batchRefBytes: 512,
   /** The same for all batches of one worker, with their buffers: 290 of 256 objects, or 4 of 100,000. */
   batchesBytesMax: 256 * MiB,
+
+  // --- content detection ---
+  /** Elements and items of one DICOM header that are looked at: per-frame groups of 2,000 frames. */
+  contentElementsMax: 262_144,
+  /** Sequences and items of undefined length inside each other; structured reports have about 20. */
+  contentDepthMax: 64,
+  /** Text header of npy (numpy itself refuses more than 10,000 bytes), or of PNM with its comments. */
+  contentTextBytesMax: 10_000,
+  /** Directory entries of a TIFF file, and strips of its first image: more lines than an image has. */
+  contentTiffFieldsMax: 1024,
+  contentTiffStripsMax: 65_536,
+
+  // --- coding ---
+  /** Sections of one coded payload: an extent cut every 64 KiB has 64, and frames that do not divide it some more. */
+  codedSectionsMax: 1024,
+  /** Headers of one series that a dictionary is made of, and their bytes: more of them gain nothing that was measured. */
+  dictionaryHeadersMax: 4,
+  dictionaryBytesMax: 128 * KiB,
+
+  // --- codec pool ---
+  /** One task of a codec thread, in items or in bytes of their originals, whichever is reached first. */
+  codecTaskItemsMax: 16,
+  codecTaskBytesMax: 1 * MiB,
+  /** Work is spread over idle threads in tasks of at least this: waking a thread costs as much as decoding 10 KiB. */
+  codecTaskBytesMin: 128 * KiB,
+  /** Bytes of work that one pool has queued and under way, inputs and outputs: a batch of 16 extents. */
+  codecBytesMax: 64 * MiB,
+  /** What an item takes beside its bytes, rounded up, so that tiny ones are bounded too. */
+  codecItemBytes: 2 * KiB,
+  /** A task that takes longer hangs, and its thread is ended. The slowest chain takes a second for the largest task. */
+  codecTaskMs: 60_000,
+  /** The same on threads of the lowest priority, which get 1.5 % of a core that others keep busy. */
+  codecBackgroundTaskMs: 10 * 60 * 1000,
+  /** A thread without work ends after this and gives its memory back. */
+  codecIdleMs: 30_000,
+  /** What is under way when a pool closes has this long. */
+  codecCloseMs: 2000,
+  /** JavaScript heap of a codec thread, which holds no pixels: buffers and WASM memory lie outside it. */
+  codecThreadHeapMB: 128,
+  /** Dictionaries that a thread keeps: 128 of the largest. */
+  codecDictionaryBytesMax: 16 * MiB,
 } as const;
 
 assert(LIMITS.extentBytes <= LIMITS.groupBytesMax, 'a group must hold at least one extent');
@@ -345,3 +386,6 @@ assert(
   LIMITS.grpcStreamsMax * LIMITS.batchFramesInFlight * LIMITS.batchFrameBytesMax <= LIMITS.grpcSessionMemoryMB * 1e6,
   'what the calls of a connection send fits its memory',
 );
+assert(LIMITS.codecTaskBytesMin <= LIMITS.codecTaskBytesMax, 'a task of a codec thread must reach its smallest size');
+assert(2 * LIMITS.extentBytes <= LIMITS.codecBytesMax, 'a codec pool must hold an extent and what becomes of it');
+assert(LIMITS.codecCloseMs < LIMITS.shutdownMs, 'a codec pool must close before a stop is given up');
