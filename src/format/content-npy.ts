@@ -39,6 +39,7 @@ function dimensionsOf(text: string): number[] | undefined {
   const order = /'fortran_order': ?(True|False)/.exec(text)?.[1];
   if (shape === undefined || order === undefined) return undefined;
   const dimensions = shape.match(/\d+/g)?.map(Number) ?? [];
+  if (!dimensions.every(Number.isSafeInteger)) return undefined;
   if (order === 'True') dimensions.reverse();
   while (dimensions.length > 1 && dimensions.at(-1) === 1) dimensions.pop();
   return dimensions;
