@@ -19,7 +19,17 @@ import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { CONTENT_CLASS, type Content } from '../format/content.ts';
 import { type Coder, type DecodeItem, type Encoded, type EncodeItem, PAYLOAD_CODEC } from './object-coding.ts';
-import { type Call, CallOf, cutLength, type Job, packTask, SharedDictionaries } from './pool-task.ts';
+import {
+  Call,
+  cutLength,
+  type Job,
+  packTask,
+  SharedDictionaries,
+  toDecode,
+  toEncode,
+  toExamine,
+  type Work,
+} from './pool-task.ts';
 import type { Answer, Reply, ThreadSetup } from './thread-task.ts';
 
 export interface CodecPoolOptions {
@@ -106,16 +116,7 @@ export class CodecPool implements Coder {
    * @throws GatewayError ServerClosed, or InternalError when no thread starts; never for what the bytes are
    */
   async examine(items: readonly Buffer[]): Promise<readonly Content[]> {
-    const answers = await this.#run(items, (bytes, call, index) => ({
-      call,
-      index,
-      kind: 'examine',
-      input: bytes,
-      dictionary: undefined,
-      order: { kind: 'examine', start: 0, end: 0 },
-      originalBytes: bytes.length,
-      heldBytes: bytes.length + LIMITS.codecItemBytes,
-    }));
+    const answers = await this.#run(items, toExamine);
     return answers.map((answer) => {
       if (answer instanceof GatewayError) throw answer;
       return answer.kind === 'content' ? answer.content : NOBODY_KNOWS;
@@ -128,23 +129,7 @@ export class CodecPool implements Coder {
    * @throws GatewayError ServerClosed, or InternalError when no thread starts; never for what the bytes are
    */
   async encode(items: readonly EncodeItem[]): Promise<readonly Encoded[]> {
-    const answers = await this.#run(items, ({ bytes, options }, call, index) => ({
-      call,
-      index,
-      kind: 'encode',
-      input: bytes,
-      dictionary: options.dictionary,
-      order: {
-        kind: 'encode',
-        start: 0,
-        end: 0,
-        dictionary: undefined,
-        profile: options.profile,
-        hint: options.hint,
-      },
-      originalBytes: bytes.length,
-      heldBytes: 2 * bytes.length + LIMITS.codecItemBytes,
-    }));
+    const answers = await this.#run(items, toEncode);
     return answers.map((answer) => {
       if (answer instanceof GatewayError) throw answer;
       if (answer.kind !== 'encoded') return KEPT_RAW;
@@ -157,20 +142,7 @@ export class CodecPool implements Coder {
    * DataLoss, ServerClosed, or InternalError where the thread did not survive the item, or none starts.
    */
   async decode(items: readonly DecodeItem[]): Promise<readonly (Buffer | Error)[]> {
-    const answers = await this.#run(items, (item, call, index) => {
-      const { codec, stored, size, crc, range, dictionary } = item;
-      const originalBytes = range === undefined ? size : range.end - range.start;
-      return {
-        call,
-        index,
-        kind: 'decode',
-        input: stored,
-        dictionary,
-        order: { kind: 'decode', start: 0, end: 0, dictionary: undefined, codec, size, crc, range },
-        originalBytes,
-        heldBytes: stored.length + originalBytes + LIMITS.codecItemBytes,
-      };
-    });
+    const answers = await this.#run(items, toDecode);
     return answers.map((answer) => {
       if (answer instanceof GatewayError) return answer;
       if (answer.kind === 'decoded') return Buffer.from(answer.bytes);
@@ -184,15 +156,12 @@ export class CodecPool implements Coder {
     return this.#closed;
   }
 
-  async #run<T>(
-    items: readonly T[],
-    jobOf: (item: T, call: Call, index: number) => Job,
-  ): Promise<readonly (Answer | GatewayError)[]> {
+  async #run<T>(items: readonly T[], workOf: (item: T) => Work): Promise<readonly (Answer | GatewayError)[]> {
     if (items.length === 0) return [];
-    const call = new CallOf(items.length);
+    const call = new Call(items.length);
     for (let index = 0; index < items.length; index++) {
-      const job = jobOf(items[index] as T, call, index);
-      const granted = this.#gate.acquire(job.heldBytes);
+      const job = { work: workOf(items[index] as T), call, index };
+      const granted = this.#gate.acquire(job.work.heldBytes);
       if (granted !== undefined) await granted;
       if (this.#closed !== undefined) this.#settle(job, new GatewayError('ServerClosed'));
       else this.#waiting.push(job);
@@ -245,7 +214,7 @@ export class CodecPool implements Coder {
   }
 
   #answered({ jobs }: Flight, reply: Reply): void {
-    this.#counts[(jobs[0] as Job).kind]++;
+    this.#counts[(jobs[0] as Job).work.order.kind]++;
     this.#counts.items += jobs.length;
     const refusal = 'failure' in reply ? broken(reply.failure) : undefined;
     for (const [index, job] of jobs.entries()) {
@@ -285,7 +254,7 @@ export class CodecPool implements Coder {
   }
 
   #settle(job: Job, answer: Answer | GatewayError): void {
-    this.#gate.release(job.heldBytes);
+    this.#gate.release(job.work.heldBytes);
     job.call.settle(job.index, answer);
   }
 

@@ -2,29 +2,62 @@
 /** The pure half of the codec pool: how work is cut into tasks, and laid into the one buffer that goes to a thread. */
 import type { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { Dictionary } from './object-coding.ts';
+import type { DecodeItem, Dictionary, EncodeItem } from './object-coding.ts';
 import type { Answer, Order, SharedDictionary, Task } from './thread-task.ts';
 
-/** One item of a call. */
-export interface Job {
-  readonly call: Call;
-  readonly index: number;
-  readonly kind: Order['kind'];
+/** What is to be done with one item. */
+export interface Work {
   readonly input: Buffer;
   readonly dictionary: Dictionary | undefined;
   /** Its places are filled in when the task is packed. */
   readonly order: Order;
   /** By which tasks are cut: what the work of an item grows with. */
   readonly originalBytes: number;
+  /** What it takes in memory, input and output. */
   readonly heldBytes: number;
 }
 
-export interface Call {
-  settle(index: number, answer: Answer | GatewayError): void;
+/** One item of a call. */
+export interface Job {
+  readonly work: Work;
+  readonly call: Call;
+  readonly index: number;
+}
+
+export function toExamine(bytes: Buffer): Work {
+  return {
+    input: bytes,
+    dictionary: undefined,
+    order: { kind: 'examine', start: 0, end: 0 },
+    originalBytes: bytes.length,
+    heldBytes: bytes.length + LIMITS.codecItemBytes,
+  };
+}
+
+export function toEncode({ bytes, options }: EncodeItem): Work {
+  const { profile, hint, dictionary } = options;
+  return {
+    input: bytes,
+    dictionary,
+    order: { kind: 'encode', start: 0, end: 0, dictionary: undefined, profile, hint },
+    originalBytes: bytes.length,
+    heldBytes: 2 * bytes.length + LIMITS.codecItemBytes,
+  };
+}
+
+export function toDecode({ codec, stored, size, crc, range, dictionary }: DecodeItem): Work {
+  const originalBytes = range === undefined ? size : range.end - range.start;
+  return {
+    input: stored,
+    dictionary,
+    order: { kind: 'decode', start: 0, end: 0, dictionary: undefined, codec, size, crc, range },
+    originalBytes,
+    heldBytes: stored.length + originalBytes + LIMITS.codecItemBytes,
+  };
 }
 
 /** Answers of one call, in the order of its items, when all of them are there. */
-export class CallOf implements Call {
+export class Call {
   readonly answers: Promise<readonly (Answer | GatewayError)[]>;
   readonly #answers: (Answer | GatewayError)[];
   #left: number;
@@ -51,14 +84,14 @@ export class CallOf implements Call {
  * @param idle threads without work, 1 or more
  */
 export function cutLength(waiting: readonly Job[], idle: number): number {
-  const first = waiting[0] as Job;
+  const first = (waiting[0] as Job).work;
   const most = Math.min(waiting.length, LIMITS.codecTaskItemsMax);
   const share = Math.ceil(waiting.length / idle);
   let bytes = first.originalBytes;
   let count = 1;
   for (; count < most; count++) {
-    const next = waiting[count] as Job;
-    if (next.kind !== first.kind || bytes + next.originalBytes > LIMITS.codecTaskBytesMax) break;
+    const next = (waiting[count] as Job).work;
+    if (next.order.kind !== first.order.kind || bytes + next.originalBytes > LIMITS.codecTaskBytesMax) break;
     if (count >= share && bytes >= LIMITS.codecTaskBytesMin) break;
     bytes += next.originalBytes;
   }
@@ -68,13 +101,14 @@ export function cutLength(waiting: readonly Job[], idle: number): number {
 /** Copies the inputs into one buffer that may move to a thread, and tells where each lies. */
 export function packTask(jobs: readonly Job[], slot: number, shared: SharedDictionaries): Task {
   let total = 0;
-  for (const { input } of jobs) total += input.length;
+  for (const { work } of jobs) total += work.input.length;
   // Not zeroed, and never a piece of Node's pool, which must not move.
   const bytes = Buffer.allocUnsafeSlow(total);
   const dictionaries: SharedDictionary[] = [];
   const orders: Order[] = [];
   let at = 0;
-  for (const { input, order, dictionary } of jobs) {
+  for (const { work } of jobs) {
+    const { input, order, dictionary } = work;
     order.start = at;
     at += input.copy(bytes, at);
     order.end = at;

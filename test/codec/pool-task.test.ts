@@ -3,21 +3,20 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LIMITS } from '../../src/base/limits.ts';
-import { CallOf, cutLength, type Job, packTask, SharedDictionaries } from '../../src/codec/pool-task.ts';
-import type { Order } from '../../src/codec/thread-task.ts';
+import {
+  Call,
+  cutLength,
+  type Job,
+  packTask,
+  SharedDictionaries,
+  toEncode,
+  toExamine,
+} from '../../src/codec/pool-task.ts';
 
-function job(originalBytes: number, more: Partial<Job> = {}): Job {
-  return {
-    call: new CallOf(1),
-    index: 0,
-    kind: 'decode',
-    input: Buffer.alloc(0),
-    dictionary: undefined,
-    order: { kind: 'examine', start: 0, end: 0 },
-    originalBytes,
-    heldBytes: originalBytes,
-    ...more,
-  };
+function job(originalBytes: number, kind: 'examine' | 'encode' = 'encode'): Job {
+  const bytes = Buffer.alloc(0);
+  const work = kind === 'examine' ? toExamine(bytes) : toEncode({ bytes, options: { profile: 'default' } });
+  return { work: { ...work, originalBytes }, call: new Call(1), index: 0 };
 }
 
 const jobs = (count: number, bytes: number): Job[] => Array.from({ length: count }, () => job(bytes));
@@ -37,7 +36,7 @@ describe('a task', () => {
   });
 
   test('is of one kind', () => {
-    assert.equal(cutLength([job(1), job(1), job(1, { kind: 'encode' }), job(1)], 1), 2);
+    assert.equal(cutLength([job(1), job(1), job(1, 'examine'), job(1)], 1), 2);
   });
 
   test('always takes something, and never more than its bounds', () => {
@@ -58,20 +57,13 @@ describe('a task', () => {
   test('holds the inputs in one buffer that is no larger, and each dictionary once', () => {
     const one = { id: 1, bytes: Buffer.from('one') };
     const two = { id: 1, bytes: Buffer.from('two') };
-    const order = (): Order => ({
-      kind: 'encode',
-      start: 0,
-      end: 0,
-      dictionary: undefined,
-      profile: 'default',
-      hint: undefined,
-    });
     const inputs = ['abc', '', 'defg', 'h'];
     const given = [one, undefined, two, one];
     const shared = new SharedDictionaries();
-    const packed = inputs.map((text, index) =>
-      job(1, { kind: 'encode', input: Buffer.from(text), dictionary: given[index], order: order() }),
-    );
+    const packed = inputs.map((text, index): Job => {
+      const options = { profile: 'default', dictionary: given[index] } as const;
+      return { work: toEncode({ bytes: Buffer.from(text), options }), call: new Call(1), index: 0 };
+    });
     const task = packTask(packed, 0, shared);
     assert.equal(Buffer.from(task.bytes).toString(), 'abcdefgh');
     assert.deepEqual(
