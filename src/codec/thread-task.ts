@@ -3,9 +3,13 @@
  * What a codec pool and its threads say to each other, and the loop of a thread over the items of a task. Inputs of a task come as one
  * ArrayBuffer; each output leaves as an ArrayBuffer of its own, so that a cache that keeps one object of sixteen does not hold the others.
  *
- * Hardest decision: what one item throws is that item's answer, so a thread goes on with the next. Only what ends the thread
- * itself (memory, a hang) is seen by the pool.
+ * Hardest decision: a task begins with a turn of the event loop, for 2 µs. Native codecs free their memory there and only there, and messages
+ * that follow each other closely are handed out without one: a thread that decoded objects of 0.5 MB lost 0.5 MB with each.
+ *
+ * What one item throws is that item's answer, and the thread goes on with the next. Only what ends the thread itself (memory, a hang)
+ * is seen by the pool.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import * as threads from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { type ErrorCode, GatewayError } from '../base/errors.ts';
@@ -81,6 +85,7 @@ export function createTaskHandler<C>(work: ThreadWork<C>, setup: ThreadSetup): (
   const dictionaries = new ThreadDictionaries();
   let loading: Promise<C> | undefined;
   return async (task) => {
+    await turn();
     let codecs: C;
     try {
       loading ??= work.load();

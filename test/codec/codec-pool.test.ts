@@ -166,6 +166,13 @@ describe('threads', () => {
     assert.ok(after.size > before.size + lowered.length);
   });
 
+  test('let their event loop turn between tasks, which is where native memory is freed', async (t) => {
+    const pool = poolOf(t, 1);
+    const turns: string[] = [];
+    for (let task = 0; task < 3; task++) turns.push(...(await texts(pool.decode([item('turn')]))));
+    assert.deepEqual(turns, ['0', '1', '2']);
+  });
+
   test('that cannot start fail the work, and nothing waits', async (t) => {
     const pool = poolOf(t, 2, { entry: new URL('./no-such-thread.ts', import.meta.url) });
     const large = { size: LIMITS.codecTaskBytesMin };
