@@ -1,7 +1,7 @@
 /**
  * GetBatch of a real gateway with one worker, the page cache warm: server CPU an object and objects a second, by a bare client of
  * node:http2, by the published TypeScript client and by Python; against single S3 GETs, nginx, and the floor of the transport, a server that
- * sends the same frames without a store. Servers on one core, load on another, all in turns in one run.
+ * sends the same frames from memory without a store. Servers on one core, load on another, all in turns in one run.
  *
  * S3 GETs have objects of their own, the same bytes, which come to lie in the gateway's RAM cache; batches read the page cache.
  */
@@ -96,7 +96,7 @@ async function batchContenders(rig: Rig, set: ObjectSet, batch: number, streams:
     {
       name: name('floor'),
       run: async () => {
-        await floor.use(shapes);
+        await floor.use(shapes, set.count * set.bytes);
         const there: BatchOrder = { ...order, by: 'http2', port: floor.port };
         return batchTurn(floor.child, () => clients.run(there))();
       },

@@ -1,7 +1,11 @@
 /**
  * The floor of a batch: a server of node:http2 that answers every request with the frames that a gateway sent for such a batch. Heads are
- * those bytes; payloads of the same lengths come from one buffer that is used again. No store, no look at the request, no credential,
- * no deadline, no back-pressure but that of two frames on their way. It runs in a process of its own, and is told its frames by it.
+ * those bytes; payloads of the same lengths lie ready in memory, which is as large as all objects together, and are sent from there without
+ * a copy. No store, no look at the request, no credential, no deadline, no back-pressure but that of two frames on their way. It runs in
+ * a process of its own, and is told its frames by it.
+ *
+ * The hardest decision: payloads are not one buffer over and over, which the caches of the processor would hold. No server of that many
+ * bytes could send them from there.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +16,20 @@ import type { FrameShape } from './http2-batch.ts';
 
 interface Frame {
   readonly head: Buffer;
-  readonly payload: Buffer;
+  readonly payloadBytes: number;
+}
+
+/** What it is told: the frames of one batch, and how many bytes the objects have together. */
+interface FloorOrder {
+  readonly shapes: readonly FrameShape[];
+  readonly setBytes: number;
+}
+
+/** Payloads follow each other in `memory` from a random place on. */
+interface Content {
+  readonly frames: readonly Frame[];
+  readonly memory: Buffer;
+  readonly batchBytes: number;
 }
 
 const FRAMES_IN_FLIGHT = 2;
@@ -39,47 +56,50 @@ export class Floor {
     return new Floor(child, port);
   }
 
-  /** From now on it sends these. */
-  async use(shapes: readonly FrameShape[]): Promise<void> {
+  /** From now on it sends these, of objects that have so many bytes together. */
+  async use(shapes: readonly FrameShape[], setBytes: number): Promise<void> {
     const ready = once(this.child, 'message');
-    this.child.send(shapes);
+    const order: FloorOrder = { shapes, setBytes };
+    this.child.send(order);
     await ready;
   }
 }
 
 /** Serves until the parent goes away. */
 export function serveFloor(): void {
-  let frames: readonly Frame[] = [];
+  let content = contentOf({ shapes: [], setBytes: 0 });
   const server = createServer();
   server.on('stream', (stream) => {
     stream.on('error', () => {}); // the client is gone
     stream.resume();
     stream.respond(HEADERS, { waitForTrailers: true, sendDate: false } as Parameters<typeof stream.respond>[1]);
     stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-    sendAll(stream, frames);
+    sendAll(stream, content);
   });
-  process.on('message', (shapes: readonly FrameShape[]) => {
-    frames = framesOf(shapes);
+  process.on('message', (order: FloorOrder) => {
+    content = contentOf(order);
     process.send?.('ready');
   });
   process.on('disconnect', () => process.exit(0));
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port));
 }
 
-function framesOf(shapes: readonly FrameShape[]): Frame[] {
-  const slab = Buffer.allocUnsafeSlow(Math.max(1, ...shapes.map(({ payloadBytes }) => payloadBytes))).fill(0xa5);
-  return shapes.map(({ head, payloadBytes }) => ({
-    head: Buffer.from(head, 'base64'),
-    payload: slab.subarray(0, payloadBytes),
-  }));
+function contentOf({ shapes, setBytes }: FloorOrder): Content {
+  const frames = shapes.map(({ head, payloadBytes }) => ({ head: Buffer.from(head, 'base64'), payloadBytes }));
+  const batchBytes = frames.reduce((sum, { payloadBytes }) => sum + payloadBytes, 0);
+  const memory = Buffer.allocUnsafeSlow(Math.max(setBytes, batchBytes)).fill(0xa5);
+  return { frames, memory, batchBytes };
 }
 
-function sendAll(stream: ServerHttp2Stream, frames: readonly Frame[]): void {
+function sendAll(stream: ServerHttp2Stream, { frames, memory, batchBytes }: Content): void {
+  let at = Math.floor(Math.random() * (memory.length - batchBytes + 1));
   let next = 0;
   let inFlight = 0;
   const send = (): void => {
     while (inFlight < FRAMES_IN_FLIGHT && next < frames.length) {
-      const { head, payload } = frames[next++] as Frame;
+      const { head, payloadBytes } = frames[next++] as Frame;
+      const payload = memory.subarray(at, at + payloadBytes);
+      at += payloadBytes;
       inFlight += 1;
       stream.cork();
       stream.write(head);

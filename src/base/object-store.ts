@@ -62,6 +62,8 @@ export interface ObjectInfo extends StoredAttributes {
    * position from 1 whatever their numbers in the upload were, so that `number` is what `GetOptions.partNumber` takes.
    */
   readonly parts?: readonly PartInfo[];
+  /** Writes the ETag in Latin-1 where it is cheaper than to make a string of it, and answers its length. */
+  writeEtag?(into: Buffer, at: number): number;
 }
 
 export interface HeadOptions {

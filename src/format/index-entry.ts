@@ -18,6 +18,9 @@ import { RECORD_KIND, type RecordHead, type RecordKind } from './record.ts';
 const LAYOUT = 1;
 const FIXED = 80;
 const FLAG_SINGLE = 1;
+const DIGEST = 48;
+const DIGEST_BYTES = 16;
+const HEX: Buffer = Buffer.from('0123456789abcdef', 'latin1');
 
 export class Entry {
   /** Owned by the entry. */
@@ -163,6 +166,15 @@ export class EntryInfo implements ObjectInfo {
   }
   get etag(): string {
     return this.entry.etag;
+  }
+  writeEtag(into: Buffer, at: number): number {
+    const { bytes, etagParts } = this.entry;
+    for (let i = 0; i < DIGEST_BYTES; i++) {
+      const byte = bytes[DIGEST + i] as number;
+      into[at + 2 * i] = HEX[byte >> 4] as number;
+      into[at + 2 * i + 1] = HEX[byte & 15] as number;
+    }
+    return 2 * DIGEST_BYTES + (etagParts === 0 ? 0 : into.write(`-${etagParts}`, at + 2 * DIGEST_BYTES, 'latin1'));
   }
   get modifiedMs(): number {
     return this.entry.modifiedMs;

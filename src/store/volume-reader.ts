@@ -7,6 +7,7 @@
  */
 import { close, closeSync, openSync, read, readSync, readv, readvSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { resourceUsage } from 'node:process';
 import { crc32 } from '@node-rs/crc32';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
@@ -17,6 +18,11 @@ import { readFully, volumePath } from './volume-file.ts';
 /** A synchronous read slower than this came from the disk. Longer ones take their copy besides: 2 GB/s at the least. */
 const SLOW_MS = 0.3;
 const SLOW_MS_A_BYTE = 1000 / 2e9;
+/**
+ * A thread that another one interrupted looks like a slow disk. It is one for certain when blocks were read from it meanwhile, which not
+ * every file system counts, and when so few reads later another one is slow.
+ */
+const SLOW_AGAIN_READS = 8;
 /** A slow read says this long that the disk is at work. */
 const SLOW_FOR_MS = 10_000;
 /** Bigger reads would hold the event loop for the copy alone. */
@@ -41,6 +47,9 @@ export class VolumeReader implements RecordReader {
   #asyncLeft = 0;
   #asyncReads = ASYNC_READS_MIN;
   #fastReads = 0;
+  #fastSinceSlow = Number.POSITIVE_INFINITY;
+  /** Blocks that this process ever read from disks, when it was last looked at. */
+  #blocksRead = 0;
   #slowUntilMs = 0;
 
   constructor(root: string) {
@@ -66,12 +75,23 @@ export class VolumeReader implements RecordReader {
   #timed(beforeMs: number, bytes: number): void {
     const now = performance.now();
     if (now - beforeMs <= SLOW_MS + bytes * SLOW_MS_A_BYTE) {
+      this.#fastSinceSlow++;
       if (++this.#fastReads % ASYNC_READS_MIN === 0) this.#asyncReads = Math.max(ASYNC_READS_MIN, this.#asyncReads / 2);
       return;
     }
+    if (!this.#isFromDisk()) return;
     this.#asyncLeft = this.#asyncReads;
     this.#asyncReads = Math.min(ASYNC_READS_MAX, 2 * this.#asyncReads);
     this.#slowUntilMs = now + SLOW_FOR_MS;
+  }
+
+  /** A read was slow: because of the disk? */
+  #isFromDisk(): boolean {
+    const { fsRead } = resourceUsage();
+    const isFromDisk = fsRead !== this.#blocksRead || this.#fastSinceSlow < SLOW_AGAIN_READS;
+    this.#blocksRead = fsRead;
+    this.#fastSinceSlow = 0;
+    return isFromDisk;
   }
 
   get isSlow(): boolean {

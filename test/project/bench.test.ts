@@ -222,7 +222,7 @@ test('the floor sends the frames that were recorded, with other bytes in them', 
   try {
     const self = `${root}bench/grpc-batch.ts`;
     const floor = await Floor.start(owned, { self, flag: '--as-floor', core: 1, cores: 0 });
-    await floor.use(shapes);
+    await floor.use(shapes, 0);
     const batches = await Http2Batches.open(floor.port);
     const chunks: Buffer[] = [];
     const answer = await batches.get('bucket', ['a', 'b'], (chunk) => chunks.push(chunk));

@@ -95,10 +95,10 @@ function writeServed(head: Buffer, start: number, entry: BatchEntry): number {
     at += 4;
   }
   if (info !== undefined) {
-    const { etag } = info;
-    head[at++] = ETAG;
-    head[at++] = etag.length;
-    at += head.write(etag, at, 'latin1');
+    head[at] = ETAG;
+    const length = info.writeEtag?.(head, at + 2) ?? head.write(info.etag, at + 2, 'latin1');
+    head[at + 1] = length;
+    at += 2 + length;
   }
   if (entry.encoding === 'zstd') {
     head[at++] = ENCODING;
