@@ -14,6 +14,9 @@ const seen = new Map<string, Dictionary>();
 /** How often the event loop of this thread came round to what tasks left for it. */
 const loop = { turns: 0 };
 
+/** What it gave away last. */
+const memory: { own?: Buffer } = {};
+
 function endOrHang(command: string): void {
   if (command === 'exit') process.exit(1);
   if (command === 'throw') throw new Error('told to');
@@ -46,7 +49,10 @@ function decode(_: string, item: DecodeItem): Buffer {
       });
       return Buffer.from(String(loop.turns));
     case 'own':
-      return Buffer.from(new Uint8Array(item.size).fill(7).buffer);
+      memory.own = Buffer.from(new Uint8Array(item.size).fill(7).buffer);
+      return memory.own;
+    case 'moved':
+      return Buffer.from(String(memory.own?.length === 0));
     default:
       return item.stored;
   }
