@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect as connectSocket } from 'node:net';
 import { describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { status } from '@grpc/grpc-js';
+import { RawPeer } from './raw-peer.ts';
 import { selfSigned } from './self-signed.ts';
 import {
   CHECK,
@@ -78,6 +79,20 @@ describe('a drain', () => {
       assert.deepEqual(await echoed(running), hello);
       running.end();
       await drained;
+    }),
+  );
+
+  test(
+    'does not wait for a client that has no calls and looks at its connections only while it has some',
+    withScene({ limits: { goodbyeMs: 20, pingTimeoutMs: 600_000 } }, async (scene) => {
+      const socket = connectSocket({ port: scene.port, host: '127.0.0.1', allowHalfOpen: true });
+      await once(socket, 'connect');
+      const peer = new RawPeer(socket).hello();
+      await peer.settled();
+      socket.pause();
+      await scene.front.drain(600_000);
+      assert.equal(scene.sockets.size, 0);
+      socket.destroy();
     }),
   );
 

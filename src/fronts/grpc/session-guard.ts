@@ -43,6 +43,8 @@ export class SessionGuard implements Peer {
     session.on('ping', () => this.#pinged());
     session.on('error', () => this.#condemn(0)); // else it would end the process
     session.once('close', () => this.#closed());
+    // All bytes are on their way. A client that looks at its connections only while it has calls does not hear that this was the end.
+    socket.once('finish', () => this.#condemn(limits.goodbyeMs));
   }
 
   /** Resolves when the connection is no more. Ask while its socket has not said so: one that is destroyed says it turns later. */
@@ -93,6 +95,7 @@ export class SessionGuard implements Peer {
     this.#condemn(this.#limits.goodbyeMs);
   }
 
+  /** The peer has so long to hear why it ends. */
   #condemn(goodbyeMs: number): void {
     if (this.#isCondemned) return;
     this.#isCondemned = true;
