@@ -339,6 +339,16 @@ export const LIMITS = {
   dictionaryHeadersMax: 4,
   dictionaryBytesMax: 128 * KiB,
 
+  // --- codecs ---
+  /** Bytes of one section that picture codecs take; longer ones are left to zstd. An extent, or a frame that was stored in one piece. */
+  pictureBytesMax: 8 * MiB,
+  /** A line or a column of a picture: the largest that a DICOM object can name. */
+  pictureSideMax: 65_535,
+  /** Dictionaries that one thread keeps prepared, for coding and for decoding: about 0.5 MiB each. */
+  preparedDictionariesMax: 16,
+  /** A WebAssembly module whose memory has grown beyond this is replaced by a fresh one after the call. */
+  wasmBytesMax: 64 * MiB,
+
   // --- codec pool ---
   /** One task of a codec thread, in items or in bytes of their originals, whichever is reached first. */
   codecTaskItemsMax: 16,
