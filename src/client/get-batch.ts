@@ -78,7 +78,10 @@ async function* oneCall(
     for (;;) {
       const step = await nextResults(call, batch, slots);
       if (step.results.length > 0) yield step.results;
-      if (step.end === 'whole') return batch.lastFailure ?? missingSlots(slots.length - (openBefore - batch.open));
+      if (step.end === 'whole') {
+        await endOf(call);
+        return batch.lastFailure ?? missingSlots(slots.length - (openBefore - batch.open));
+      }
       if (step.end !== undefined) return step.end;
       if (batch.heldBytes > LIMITS.clientHeldBytesMax) return batch.lastFailure; // strict: first the slot that they wait for
     }
@@ -94,6 +97,15 @@ async function* oneCall(
 async function sendRequest(call: StreamCall, request: Buffer): Promise<void> {
   await call.write(request);
   call.halfClose();
+}
+
+/** Everything is here: a reset would only be one that the gateway counts. How the call ends does not matter any more. */
+async function endOf(call: StreamCall): Promise<void> {
+  try {
+    await call.next();
+  } catch {
+    // a deadline, or a connection that broke
+  }
 }
 
 interface Step {

@@ -362,6 +362,21 @@ test('an abort rejects with its reason and resets the stream', async () => {
   assert.equal(gateway.calls[0]?.rstCode, RST.cancel);
 });
 
+test('a batch that came whole is not reset, also when its status comes late', async () => {
+  let codeAtEnd = -1;
+  await serve(async (call) => {
+    const { keys } = await request(call);
+    await call.send(frameOf(keys.map((key, slot) => ({ slot, bytes: bodyOf(key) }))));
+    await call.send(frameOf([], {}));
+    setTimeout(() => call.end(), 20);
+    await call.closed;
+    codeAtEnd = call.rstCode;
+  });
+  assert.deepEqual(await collect(client.getBatch(['a', 'b'])), expected(['a', 'b']));
+  await gateway.stop();
+  assert.equal(codeAtEnd, RST.noError);
+});
+
 test('a caller that stops early resets the stream', async () => {
   await serve(async (call) => {
     await request(call);
