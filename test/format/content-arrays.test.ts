@@ -113,6 +113,10 @@ test('what is no array of numbers has no pixels', () => {
   const long = npyHeader({ ...numbers, version: 2 });
   long.writeUInt32LE(0xffff_fff0, 8);
   assert.equal(detectContent(long).class, CONTENT_CLASS.other);
+  // A header that is cut, though its dictionary is there; and one that is longer than numpy itself would read.
+  assert.equal(detectContent(npyHeader(numbers).subarray(0, -1), 1000).pixels, undefined);
+  const blank = npyHeader({ ...numbers, shape: `4, 5${' '.repeat(10_000)}` });
+  assert.equal(detectContent(Buffer.concat([blank, Buffer.alloc(40)])).pixels, undefined);
 });
 
 interface Nifti {

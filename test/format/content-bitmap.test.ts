@@ -189,6 +189,9 @@ test('TIFF that is not one block of samples has no layout', () => {
   ];
   for (const changes of cases)
     assert.equal(picture(tiff(false, 80, tiffFields(changes))), undefined, JSON.stringify(changes));
+  const outside = tiff(false, 80, [...tiffFields([[278, [2]]]).filter(([tag]) => tag !== 273), [273, [8, 28]]]);
+  outside.writeUInt32LE(outside.length - 7, outside.length - 8);
+  assert.equal(picture(outside), undefined);
   const whole = tiff(false, 80, tiffFields());
   assert.equal(picture(whole.subarray(0, -10)), undefined);
 });

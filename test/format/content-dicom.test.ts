@@ -228,6 +228,22 @@ test('an unknown value of unknown length is implicit little endian inside', () =
   assertImage(swapped, 24, { isBigEndian: true });
 });
 
+test('behind an unknown value sequences are explicit again', () => {
+  const unknown = sequence(EXPLICIT, 0x0021_1001, [short(IMPLICIT, 0x0028_0010, 77)], true, 'UN');
+  const known = sequence(EXPLICIT, 0x0021_1002, [short(EXPLICIT, 0x0028_0010, 77)], true);
+  const between = Buffer.concat([unknown, known]);
+  assertImage(file(SYNTAX.explicit, imageHeader(EXPLICIT, { between }), pixels(EXPLICIT, 24)), 24);
+});
+
+test('a series whose name is cut, or too long, or nothing, is none', () => {
+  const bytes = file(SYNTAX.explicit, text(EXPLICIT, 0x0020_000e, 'UI', SERIES));
+  assert.equal(detectContent(bytes).series, SERIES);
+  assert.equal(detectContent(bytes.subarray(0, -1)).series, undefined);
+  for (const name of ['', ' ', '1.'.repeat(33)]) {
+    assert.equal(detectContent(file(SYNTAX.explicit, text(EXPLICIT, 0x0020_000e, 'UI', name))).series, undefined);
+  }
+});
+
 test('a VR that is not known has a long length', () => {
   const between = element(EXPLICIT, 0x0021_1001, 'OW', Buffer.alloc(70_000));
   between.write('ZZ', 4);
@@ -292,7 +308,12 @@ test('numbers that look like tags are not DICOM', () => {
   const numbers = Buffer.alloc(4096);
   for (let at = 0; at < numbers.length; at += 2) numbers.writeUInt16LE(8, at);
   const few = Buffer.concat([text(EXPLICIT, 0x0008_0008, 'CS', 'ORIGINAL'), Buffer.alloc(100, 1)]);
-  for (const bytes of [numbers, few]) assert.equal(detectContent(bytes).headerLength, 0);
+  // Pixels that cannot be laid out, and no SOP class before them.
+  const odd = Buffer.concat([text(EXPLICIT, 0x0008_0060, 'CS', 'CT'), pixels(EXPLICIT, 24)]);
+  for (const bytes of [numbers, few, odd]) {
+    const { class: contentClass, headerLength } = detectContent(bytes);
+    assert.deepEqual([contentClass, headerLength], [CONTENT_CLASS.other, 0]);
+  }
 });
 
 test('a thousand open sequences are not followed, and a million elements not counted', () => {
