@@ -7,7 +7,7 @@
  */
 import assert from 'node:assert/strict';
 import type { ChecksumAlgorithm } from '../base/object-store.ts';
-import { originalLength, type RecordHead } from './record.ts';
+import { originalLength, type RecordHead, recordLength } from './record.ts';
 
 /** Where a payload lies: immutable, so bytes cached by it never go stale. */
 export interface Location {
@@ -66,6 +66,11 @@ export function locationOf(
     codec: head.codec,
     size: originalLength(head),
   };
+}
+
+/** Bytes of the record at a location, with head and padding. */
+export function recordBytes({ headLength, length }: Location): number {
+  return recordLength(headLength, length);
 }
 
 /** Bytes that a location takes. */

@@ -10,8 +10,9 @@ import { GatewayError } from '../base/errors.ts';
 import { attributesOf } from '../format/attributes.ts';
 import { Entry, encodeEntry } from '../format/index-entry.ts';
 import { indexKey, partKey, uploadKey } from '../format/index-key.ts';
-import { type Location, locationOf, type Manifest } from '../format/manifest.ts';
+import { type Location, locationOf, type Manifest, recordBytes } from '../format/manifest.ts';
 import { RECORD_KIND, type RecordHead, recordLength } from '../format/record.ts';
+import { addEntry, ClassAccounts, DICTIONARY_ACCOUNT, placesOf } from './class-accounts.ts';
 import { HEAD_OUTCOME, type HeadOutcome } from './committer.ts';
 import type { BucketState, IndexDatabase, Pair } from './index-database.ts';
 
@@ -35,6 +36,7 @@ export class Applier {
   readonly #horizon: () => number;
   /** Live bytes that changed, by volume, since the last `flush`. */
   #live = new Map<number, number>();
+  #accounts = new ClassAccounts();
   #bucketIds: Set<number> | undefined;
   readonly #endedUploads = new Set<string>();
   readonly #endedBuckets = new Map<number, number>();
@@ -54,14 +56,23 @@ export class Applier {
   /** Forgets what an aborted transaction told it. */
   reset(): void {
     this.#live = new Map();
+    this.#accounts = new ClassAccounts();
     this.#bucketIds = undefined;
   }
 
-  /** Live bytes by volume since the last call. */
-  takeLive(): Map<number, number> {
-    const live = this.#live;
+  /** Writes to the index what changed since the last call: live bytes of volumes, and the accounts. Inside a transaction. */
+  settle(): void {
+    for (const [id, bytes] of this.#live) {
+      const volume = this.#index.volume(id);
+      if (volume !== undefined) this.#index.setVolume({ ...volume, live: volume.live + bytes });
+    }
+    if (!this.#accounts.isZero) {
+      const accounts = this.#index.accounts() ?? new ClassAccounts();
+      accounts.addAll(this.#accounts);
+      this.#index.setAccounts(accounts);
+    }
     this.#live = new Map();
-    return live;
+    this.#accounts = new ClassAccounts();
   }
 
   knowsBucket(id: number): boolean {
@@ -92,6 +103,9 @@ export class Applier {
         this.#endUpload(head.bucketId, head.key, uploadIdOf(head));
         this.#keep(at, head);
         return HEAD_OUTCOME.applied;
+      case RECORD_KIND.dictionary:
+        this.keepDictionary(head.dictionaryId, locationOf(head, at));
+        return HEAD_OUTCOME.applied;
       default:
         // A kind of a later release: harmless to skip, since its writer would have raised the format version otherwise.
         return HEAD_OUTCOME.applied;
@@ -108,9 +122,9 @@ export class Applier {
       return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
     if (current === undefined && head.timestamp < this.#horizon()) return HEAD_OUTCOME.stale;
     if (this.#index.grave(key) >= head.timestamp) return HEAD_OUTCOME.stale;
-    if (current !== undefined) this.#count(current, -1);
+    if (current !== undefined) this.#count('objects', current, -1);
     const entry = this.#entry(head, at, manifest);
-    this.#count(entry, 1, manifest);
+    this.#count('objects', entry, 1, manifest);
     this.#index.objects.putSync(key, entry.bytes);
     return HEAD_OUTCOME.applied;
   }
@@ -124,9 +138,9 @@ export class Applier {
     const current = this.#index.entry('parts', key);
     if (current !== undefined && !isNewer(head, current))
       return sameRecord(current, at) ? HEAD_OUTCOME.applied : HEAD_OUTCOME.stale;
-    if (current !== undefined) this.#count(current, -1);
+    if (current !== undefined) this.#count('parts', current, -1);
     const entry = this.#entry(head, at, manifest);
-    this.#count(entry, 1, manifest);
+    this.#count('parts', entry, 1, manifest);
     this.#index.parts.putSync(key, entry.bytes);
     return HEAD_OUTCOME.applied;
   }
@@ -138,7 +152,7 @@ export class Applier {
     this.#keep(at, head);
     if (current !== undefined && current.timestamp > head.timestamp) return HEAD_OUTCOME.stale;
     if (current !== undefined) {
-      this.#count(current, -1);
+      this.#count('objects', current, -1);
       this.#index.objects.removeSync(key);
     }
     if (this.#index.grave(key) < head.timestamp) this.#index.setGrave(key, head.timestamp);
@@ -190,7 +204,7 @@ export class Applier {
     if (this.#mode === 'rebuild') this.#endedUploads.add(uploadId.toString('hex'));
     this.#index.uploads.removeSync(uploadKey(bucketId, key, uploadId));
     for (const { key: part, value } of [...this.#index.prefixed('parts', uploadId)]) {
-      this.#count(new Entry(value), -1);
+      this.#count('parts', new Entry(value), -1);
       this.#index.parts.removeSync(part);
     }
   }
@@ -203,14 +217,20 @@ export class Applier {
     return new Entry(encodeEntry(head, at, head.kind === RECORD_KIND.manifest ? list.parts.length : head.part, single));
   }
 
+  /** Of an entry's manifest; none where it cannot be read. */
+  extentsOf(entry: Entry): readonly Location[] {
+    return this.#readManifestIfIntact(entry.record).extents;
+  }
+
   /** Adds or takes away the bytes that an entry keeps alive. */
-  #count(entry: Entry, sign: 1 | -1, manifest?: Manifest): void {
-    const { record } = entry;
-    this.#add(record.volume, sign * recordLength(record.headLength, record.length));
-    if (!entry.isManifest) return;
-    const single = entry.payload;
-    const extents = single !== undefined ? [single] : (manifest ?? this.#readManifestIfIntact(record)).extents;
-    for (const extent of extents) this.#add(extent.volume, sign * recordLength(extent.headLength, extent.length));
+  #count(table: 'objects' | 'parts', entry: Entry, sign: 1 | -1, manifest?: Manifest): void {
+    let total = 0;
+    for (const place of placesOf(entry, () => manifest?.extents ?? this.extentsOf(entry))) {
+      const bytes = recordBytes(place);
+      this.#add(place.volume, sign * bytes);
+      total += bytes;
+    }
+    addEntry(this.#accounts, table, entry, sign, total);
   }
 
   /** A damaged manifest must not keep its object from being deleted or replaced; its extents are then counted too high. */
@@ -228,7 +248,33 @@ export class Applier {
     this.#add(at.volume, recordLength(at.headLength, head.payloadLength));
   }
 
-  /** Compaction moved a record that the index points to. */
+  /** Puts an entry in the place of another one of the same object, with the same extents: its record moved, or its class is known. */
+  replace(table: 'objects' | 'parts', key: Buffer, before: Entry, after: Entry): void {
+    const manifest =
+      before.isManifest && before.payload === undefined ? this.#readManifestIfIntact(before.record) : undefined;
+    this.#count(table, before, -1, manifest);
+    this.#count(table, after, 1, manifest);
+    this.#index[table].putSync(key, after.bytes);
+  }
+
+  /** The first one of an id in a volume is the one. Like the events, it lives as long as its volume. */
+  keepDictionary(id: number, location: Location): void {
+    if (this.#index.dictionary(location.volume, id) !== undefined) return;
+    this.#index.setDictionary(id, location);
+    const bytes = recordBytes(location);
+    this.#accounts.add(DICTIONARY_ACCOUNT, 1, location.size, bytes);
+    this.#add(location.volume, bytes);
+  }
+
+  /** With their volume. */
+  dropDictionaries(volume: number): void {
+    for (const { id, location } of [...this.#index.dictionaries(volume)]) {
+      this.#index.removeDictionary(volume, id);
+      this.#accounts.add(DICTIONARY_ACCOUNT, -1, -location.size, -recordBytes(location));
+    }
+  }
+
+  /** Compaction moved a record that the index keeps without pointing to it. */
   addLive(volume: number, bytes: number): void {
     this.#add(volume, bytes);
   }
@@ -271,7 +317,7 @@ export class Applier {
       }
       transact(() => {
         for (const { key, value } of lost) {
-          if (table === 'objects' || table === 'parts') this.#count(new Entry(value), -1);
+          if (table === 'objects' || table === 'parts') this.#count(table, new Entry(value), -1);
           this.#index[table].removeSync(key);
         }
       });
@@ -282,11 +328,19 @@ export class Applier {
 
 /**
  * Two workers can give the same timestamp to one key. Then version and digest decide, so that the winner is the same in whatever
- * order, and wherever, the two records are read; the loser of a live race is written again with a newer timestamp.
+ * order, and wherever, the two records are read; the loser of a live race is written again with a newer timestamp. Of one record and its
+ * copy, coding has more to say than what it was made from, so a rebuilt index does not go back to what compaction is about to remove.
  */
 function isNewer(head: RecordHead, current: Entry): boolean {
   if (head.timestamp !== current.timestamp) return head.timestamp > current.timestamp;
-  return (head.versionId.compare(current.versionId) || head.digest.compare(current.digest)) > 0;
+  const order = head.versionId.compare(current.versionId) || head.digest.compare(current.digest);
+  return order !== 0
+    ? order > 0
+    : knowledgeOf(head) > knowledgeOf({ codec: current.record.codec, class: current.class });
+}
+
+function knowledgeOf(record: { readonly codec: number; readonly class: number }): number {
+  return (record.codec === 0 ? 0 : 2) + (record.class === 0 ? 0 : 1);
 }
 
 function sameRecord(entry: Entry, at: RecordPlace): boolean {

@@ -7,26 +7,21 @@
  * Runs in the keeper, in small steps with rests in between, so that commits and foreground reads do not feel it. A crash at
  * any point leaves copies that nothing points to, which are dead bytes of the output volume.
  */
-import { closeSync, fdatasyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LIMITS } from '../base/limits.ts';
 import { attributesOf } from '../format/attributes.ts';
+import type { Entry } from '../format/index-entry.ts';
 import { indexKey, partKey, uploadKey } from '../format/index-key.ts';
-import { type Location, locationOf } from '../format/manifest.ts';
-import {
-  encodeRecordHead,
-  RECORD_KIND,
-  type RecordHead,
-  recordLength,
-  storedPayloadIsIntact,
-} from '../format/record.ts';
+import { type Location, locationOf, recordBytes } from '../format/manifest.ts';
+import { RECORD_KIND, type RecordHead, storedPayloadIsIntact } from '../format/record.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
-import type { VolumeGrant } from './committer.ts';
 import type { VolumeState } from './index-database.ts';
 import type { KeeperHost } from './keeper-host.ts';
+import { OutputVolume } from './output-volume.ts';
 import { keepsAlive, type MovedOwner, placeId, repointExtents, repointRecord } from './relocator.ts';
 import { diskSpace, reserveBytes } from './store-root.ts';
-import { createVolumeFile, readFully, volumePath, walkVolume } from './volume-file.ts';
+import { readFully, volumePath, type WalkedRecord, walkVolume } from './volume-file.ts';
 
 /** Compact at this share of dead bytes, or at less when the disk is nearly full. */
 const DEAD_SHARE = 0.5;
@@ -35,6 +30,10 @@ const DEAD_SHARE_FULL = 0.05;
 const ACTIVE_DEAD_BYTES = 64 * 1024 * 1024;
 /** A volume whose compaction failed, on a full disk perhaps, is left alone this long. */
 const RETRY_MS = 60_000;
+/** An active volume that nobody has written to for so long is sealed for less. */
+const QUIET_MS = 30_000;
+const QUIET_DEAD_BYTES = 1024 * 1024;
+const SESSION = 'compactor';
 /** Bytes and records copied between two rests. Rests are three times as long as the work. */
 const STEP_BYTES = 8 * 1024 * 1024;
 const STEP_RECORDS = 512;
@@ -58,12 +57,6 @@ interface Step {
   seen: number;
 }
 
-interface Output {
-  readonly grant: VolumeGrant;
-  readonly fd: number;
-  end: number;
-}
-
 export interface CompactionStats {
   volumes: number;
   bytesCopied: number;
@@ -72,18 +65,25 @@ export interface CompactionStats {
 
 export class Compactor {
   readonly #keeper: KeeperHost;
+  readonly #prepare: (volume: number) => Promise<void>;
   #running: Promise<void> | undefined;
   #stopped = false;
   /** Where the records of the volume under compaction go; opened for the first one. */
-  #output: Output | undefined;
+  #output: OutputVolume | undefined;
+  /** Dictionaries that the output volume has. */
+  readonly #brought = new Set<number>();
+  /** Since when the end of a volume is where it is. */
+  readonly #quiet = new Map<number, { readonly end: number; readonly sinceMs: number }>();
   /** When to try again with volumes that could not be compacted; never, for those that are damaged inside. */
   readonly #tryAgainMs = new Map<number, number>();
   /** Oldest record outside of the volume under compaction. */
   #oldestElsewhere = 0;
   readonly stats: CompactionStats = { volumes: 0, bytesCopied: 0, bytesFreed: 0 };
 
-  constructor(keeper: KeeperHost) {
+  /** @param prepare is called for a volume before what it still needs is copied, unless the disk is nearly full */
+  constructor(keeper: KeeperHost, prepare: (volume: number) => Promise<void> = async () => {}) {
     this.#keeper = keeper;
+    this.#prepare = prepare;
   }
 
   /** Compacts until nothing is worth it. Calls while one runs join it. */
@@ -107,8 +107,7 @@ export class Compactor {
 
   /** The sealed volume with the largest dead share; asks for the seal of active ones that are worth it. */
   #next(): VolumeState | undefined {
-    const { totalBytes, freeBytes } = diskSpace(this.#keeper.root);
-    const isTight = freeBytes < 2 * reserveBytes(totalBytes);
+    const isTight = isNearlyFull(this.#keeper.root);
     const least = isTight ? DEAD_SHARE_FULL : DEAD_SHARE;
     const nowMs = this.#keeper.clock.now();
     let best: VolumeState | undefined;
@@ -116,8 +115,7 @@ export class Compactor {
       if (deadShare(volume) < least || volume.dropped === true) continue;
       if ((this.#tryAgainMs.get(volume.id) ?? 0) > nowMs) continue;
       if (!volume.sealed) {
-        const worth = Math.min(ACTIVE_DEAD_BYTES, this.#keeper.volumeBytesMax / 4);
-        if (isTight || deadBytes(volume) >= worth) this.#keeper.wantSealed(volume);
+        if (isTight || this.#isWorthSealing(volume, nowMs)) this.#keeper.wantSealed(volume);
       } else if (best === undefined || deadShare(volume) > deadShare(best)) {
         best = volume;
       }
@@ -125,27 +123,42 @@ export class Compactor {
     return best;
   }
 
-  async #compact(volume: VolumeState): Promise<void> {
+  /** Much is dead, or something is and nobody writes any more. */
+  #isWorthSealing(volume: VolumeState, nowMs: number): boolean {
+    if (deadBytes(volume) >= Math.min(ACTIVE_DEAD_BYTES, this.#keeper.volumeBytesMax / 4)) return true;
+    const quiet = this.#quiet.get(volume.id);
+    if (quiet?.end !== volume.end) {
+      this.#quiet.set(volume.id, { end: volume.end, sinceMs: nowMs });
+      return false;
+    }
+    return nowMs - quiet.sinceMs >= QUIET_MS && deadBytes(volume) >= QUIET_DEAD_BYTES;
+  }
+
+  async #compact(found: VolumeState): Promise<void> {
     const keeper = this.#keeper;
-    keeper.reserved.add(volume.id);
+    keeper.reserved.add(found.id);
     try {
+      if (!isNearlyFull(keeper.root)) await this.#prepare(found.id);
+      const volume = keeper.index.volume(found.id);
+      if (volume === undefined || this.#stopped) return;
       if (!(await this.#copyLive(volume))) {
         this.#tryAgainMs.set(volume.id, Number.POSITIVE_INFINITY);
         return;
       }
       keeper.dropVolume(keeper.index.volume(volume.id) ?? volume);
+      this.#quiet.delete(volume.id);
       this.stats.volumes++;
       this.stats.bytesFreed += volume.end;
       keeper.log.info({ volume: volume.id, bytes: volume.end, live: volume.live }, 'compacted a volume');
     } catch (error) {
       // The disk may be full for the moment.
-      this.#tryAgainMs.set(volume.id, keeper.clock.now() + RETRY_MS);
+      this.#tryAgainMs.set(found.id, keeper.clock.now() + RETRY_MS);
       keeper.log.error(
-        { volume: volume.id, error: String(error) },
+        { volume: found.id, error: String(error) },
         'a volume could not be compacted; it stays as it is, and is tried again in a minute',
       );
     } finally {
-      keeper.reserved.delete(volume.id);
+      keeper.reserved.delete(found.id);
     }
   }
 
@@ -159,7 +172,10 @@ export class Compactor {
       return await this.#copyFrom(fd, volume);
     } finally {
       closeSync(fd);
-      if (this.#output !== undefined) this.#closeOutput(this.#output);
+      const output = this.#output;
+      this.#output = undefined;
+      this.#brought.clear();
+      output?.close();
     }
   }
 
@@ -175,9 +191,10 @@ export class Compactor {
       if (this.#stopped) return false;
       if (found.kind === 'damage') continue;
       const { head, offset, headLength, length } = found;
-      if (isEvent(head)) eventBytes += length;
+      if (isEvent(head) || this.#isKeptDictionary(volume.id, found)) eventBytes += length;
       const from = locationOf(head, { volume: volume.id, offset, headLength });
-      const move = this.#isNeeded(head, from) ? this.#copy(fd, head, from) : undefined;
+      const need = this.#needOf(head, from);
+      const move = need === undefined ? undefined : this.#copy(fd, found, from, need.class);
       if (move !== undefined) {
         step.moves.push(move);
         step.bytes += length;
@@ -192,43 +209,23 @@ export class Compactor {
     return (index.volume(volume.id)?.live ?? 0) <= eventBytes;
   }
 
-  #openOutput(): Output {
-    if (this.#output !== undefined) return this.#output;
-    const { root, clock, reserved } = this.#keeper;
-    const grant = this.#keeper.openVolume('compactor');
-    reserved.add(grant.id);
-    const superblock = {
-      volumeId: grant.id,
-      volumeUuid: grant.uuid,
-      storeUuid: grant.storeUuid,
-      createdMs: clock.now(),
-    };
-    try {
-      const fd = grant.isNew ? createVolumeFile(root, superblock) : openSync(volumePath(root, grant.id), 'r+');
-      this.#output = { grant, fd, end: grant.end };
-      return this.#output;
-    } catch (error) {
-      reserved.delete(grant.id);
-      this.#keeper.sealVolume(grant.id, grant.end, true);
-      throw error;
-    }
+  #isKeptDictionary(volume: number, { head, offset }: WalkedRecord): boolean {
+    if (head.kind !== RECORD_KIND.dictionary) return false;
+    return this.#keeper.index.dictionary(volume, head.dictionaryId)?.offset === offset;
   }
 
-  /** Copies that no step finished are cut off: they would be records that nobody counts. */
-  #closeOutput(output: Output): void {
-    const { index, reserved } = this.#keeper;
-    this.#output = undefined;
-    const end = index.volume(output.grant.id)?.end ?? output.end;
-    try {
-      ftruncateSync(output.fd, end);
-      closeSync(output.fd);
-    } finally {
-      reserved.delete(output.grant.id);
-      this.#keeper.sealVolume(output.grant.id, end, false);
+  /** `undefined` when nothing needs the record, else the class that the index knows of its content. */
+  #needOf(head: RecordHead, at: Location): { readonly class: number } | undefined {
+    if (isEvent(head)) return this.#isEventNeeded(head) ? head : undefined;
+    if (head.kind === RECORD_KIND.dictionary) return undefined; // comes with what needs it
+    for (const owner of this.#owners(head)) {
+      const entry: Entry | undefined = this.#keeper.index.entry(owner.table, owner.indexKey);
+      if (entry !== undefined && keepsAlive(entry, at, this.#keeper.readManifest)) return entry;
     }
+    return undefined;
   }
 
-  #isNeeded(head: RecordHead, at: Location): boolean {
+  #isEventNeeded(head: RecordHead): boolean {
     const { index } = this.#keeper;
     switch (head.kind) {
       case RECORD_KIND.tombstone:
@@ -244,10 +241,7 @@ export class Compactor {
           index.uploads.getBinary(uploadKey(head.bucketId, head.key, uploadOf(head) ?? Buffer.alloc(16))) !== undefined
         );
       default:
-        return [...this.#owners(head)].some((owner) => {
-          const entry = index.entry(owner.table, owner.indexKey);
-          return entry !== undefined && keepsAlive(entry, at, this.#keeper.readManifest);
-        });
+        return false;
     }
   }
 
@@ -269,40 +263,53 @@ export class Compactor {
       yield { table: 'parts', indexKey: pair.key, bucketId, key };
   }
 
-  /** `undefined` for a damaged payload, which stays where it is. */
-  #copy(fd: number, head: RecordHead, from: Location): Move | undefined {
-    const payload = readFully(fd, from.offset + from.headLength, head.payloadLength);
-    if (payload.length !== head.payloadLength || !storedPayloadIsIntact(head, payload)) return undefined;
-    const output = this.#openOutput();
-    const bytes = encodeRecordHead(head, output.grant.uuid, output.end);
-    const length = recordLength(bytes.length, head.payloadLength);
-    const record = Buffer.alloc(length);
-    bytes.copy(record);
-    payload.copy(record, bytes.length);
-    for (let done = 0; done < length; ) done += writeSync(output.fd, record, done, length - done, output.end + done);
-    const to = { ...from, volume: output.grant.id, offset: output.end };
-    output.end += length;
-    this.stats.bytesCopied += length;
+  /** `undefined` for a damaged payload, or one whose dictionary is, which stays where it is. */
+  #copy(fd: number, found: WalkedRecord, from: Location, contentClass: number): Move | undefined {
+    const payload = readFully(fd, from.offset + from.headLength, from.length);
+    if (payload.length !== from.length || !storedPayloadIsIntact(found.head, payload)) return undefined;
+    this.#output ??= OutputVolume.open(this.#keeper, SESSION);
+    if (!this.#bringDictionary(fd, found.head, from.volume, this.#output)) return undefined;
     // The walk's window moves on; what the head points into must not.
-    return { head: { ...head, key: Buffer.from(head.key), attributes: Buffer.from(head.attributes) }, from, to };
+    const head = {
+      ...found.head,
+      class: contentClass,
+      key: Buffer.from(found.head.key),
+      attributes: Buffer.from(found.head.attributes),
+    };
+    const to = this.#output.append(head, payload, contentClass !== 0 || !isCodable(head));
+    this.stats.bytesCopied += found.length;
+    return { head, from, to };
+  }
+
+  #bringDictionary(fd: number, { dictionaryId }: RecordHead, volume: number, output: OutputVolume): boolean {
+    if (dictionaryId === 0 || this.#brought.has(dictionaryId)) return true;
+    const location = this.#keeper.index.dictionary(volume, dictionaryId);
+    if (location === undefined) return false;
+    const stored = readFully(fd, location.offset + location.headLength, location.length);
+    const { codec, size, crc } = location;
+    if (stored.length !== location.length || !storedPayloadIsIntact({ codec, payloadCrc: crc }, stored)) return false;
+    if (!output.addDictionary({ id: dictionaryId, codec, stored, size, crc })) return false;
+    this.#brought.add(dictionaryId);
+    return true;
   }
 
   async #finishStep({ moves, started }: Step): Promise<void> {
-    if (moves.length > 0) this.#repoint(this.#openOutput(), moves);
+    const output = this.#output;
+    if (moves.length > 0 && output !== undefined) {
+      await output.flush();
+      this.#repoint(output, moves);
+    }
     await sleep(Math.min(1000, 3 * (performance.now() - started)));
   }
 
-  #repoint(output: Output, moves: readonly Move[]): void {
-    fdatasyncSync(output.fd);
+  #repoint(output: OutputVolume, moves: readonly Move[]): void {
     this.#keeper.relocate((tools) => {
-      const state = tools.index.volume(output.grant.id) as VolumeState;
-      const oldest = moves.reduce((least, { head }) => Math.min(least, head.timestamp), state.oldest);
-      tools.index.setVolume({ ...state, end: output.end, oldest });
+      output.commit(tools);
       const moved = new Map(moves.map(({ from, to }) => [placeId(from), to]));
       const owners = new Map<string, MovedOwner>();
       for (const { head, from, to } of moves) {
         if (isEvent(head)) {
-          tools.addLive(to.volume, recordLength(to.headLength, to.length));
+          tools.addLive(to.volume, recordBytes(to));
           continue;
         }
         for (const owner of this.#owners(head)) {
@@ -313,6 +320,11 @@ export class Compactor {
       for (const owner of owners.values()) repointExtents(tools, owner, moved);
     });
   }
+}
+
+/** Objects, of which the index says the class. */
+function isCodable({ kind }: RecordHead): boolean {
+  return kind === RECORD_KIND.object || kind === RECORD_KIND.manifest;
 }
 
 function newStep(): Step {
@@ -333,6 +345,11 @@ function isEvent(head: RecordHead): boolean {
 function uploadOf(head: RecordHead): Buffer | undefined {
   const { upload } = attributesOf(head.attributes);
   return upload === undefined ? undefined : Buffer.from(upload, 'hex');
+}
+
+function isNearlyFull(root: string): boolean {
+  const { totalBytes, freeBytes } = diskSpace(root);
+  return freeBytes < 2 * reserveBytes(totalBytes);
 }
 
 export function deadBytes(volume: VolumeState): number {

@@ -14,6 +14,8 @@ import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { Entry } from '../format/index-entry.ts';
 import { afterPrefix } from '../format/index-key.ts';
+import { type Location, locationLength, readLocation, writeLocation } from '../format/manifest.ts';
+import { ClassAccounts } from './class-accounts.ts';
 import { mustBeLmdb, unusable } from './index-file.ts';
 import { IndexGate } from './index-gate.ts';
 
@@ -44,6 +46,8 @@ export interface VolumeState {
   readonly damaged: boolean;
   /** Nothing needs it: its file is being removed. */
   readonly dropped?: boolean;
+  /** What lies before was looked at for coding; absent: nothing was. */
+  readonly codedTo?: number;
 }
 
 /** lmdb's own type leaves out what a reader without copies needs. */
@@ -91,6 +95,8 @@ export class IndexDatabase {
   readonly #volumes: Bytes;
   readonly #sessions: Bytes;
   readonly #meta: Bytes;
+  /** Absent where a store of a release without it is only read. */
+  readonly #dictionaries: Bytes | undefined;
   #isInTransaction = false;
   readonly #prefetching = new Set<Promise<unknown>>();
   /** Hears of every transaction that failed, before its caller does. */
@@ -108,6 +114,7 @@ export class IndexDatabase {
     this.#volumes = table('volumes');
     this.#sessions = table('sessions');
     this.#meta = table('meta');
+    this.#dictionaries = table('dictionaries') as Bytes | undefined;
   }
 
   /** @throws GatewayError for a format version that this release does not know */
@@ -287,6 +294,42 @@ export class IndexDatabase {
     this.#volumes.removeSync(volumeKey(id));
   }
 
+  // --- dictionaries, by volume and id ---
+
+  dictionary(volume: number, id: number): Location | undefined {
+    const bytes = this.#dictionaries?.getBinary(dictionaryKey(volume, id));
+    return bytes === undefined ? undefined : readLocation(bytes, 0);
+  }
+
+  /** Of a volume, or of all, in order. */
+  *dictionaries(volume?: number): IterableIterator<{ readonly id: number; readonly location: Location }> {
+    const range = volume === undefined ? {} : { start: dictionaryKey(volume, 0), end: dictionaryKey(volume + 1, 0) };
+    for (const { key, value } of (this.#dictionaries?.getRange(range) ?? []) as Iterable<Pair>)
+      yield { id: key.readUInt32BE(4), location: readLocation(value, 0) };
+  }
+
+  setDictionary(id: number, location: Location): void {
+    const bytes = Buffer.alloc(locationLength(location));
+    writeLocation(bytes, location, 0);
+    this.#dictionaries?.putSync(dictionaryKey(location.volume, id), bytes);
+  }
+
+  removeDictionary(volume: number, id: number): void {
+    this.#dictionaries?.removeSync(dictionaryKey(volume, id));
+  }
+
+  // --- accounts ---
+
+  /** A copy; `undefined` where a release without them wrote last. */
+  accounts(): ClassAccounts | undefined {
+    const bytes = this.#meta.getBinary(ACCOUNTS);
+    return bytes === undefined ? undefined : ClassAccounts.decode(bytes);
+  }
+
+  setAccounts(accounts: ClassAccounts): void {
+    this.#meta.putSync(ACCOUNTS, accounts.encode());
+  }
+
   // --- sessions: the last reply of each, to answer a repeated submission ---
 
   session(id: string): Buffer | undefined {
@@ -331,6 +374,15 @@ export class IndexDatabase {
     const pages = stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages;
     return { entries: stats.entryCount, bytes: pages * stats.pageSize };
   }
+}
+
+const ACCOUNTS = Buffer.from('accounts');
+
+function dictionaryKey(volume: number, id: number): Buffer {
+  const key = Buffer.allocUnsafe(8);
+  key.writeUInt32BE(volume, 0);
+  key.writeUInt32BE(id, 4);
+  return key;
 }
 
 function volumeKey(id: number): Buffer {

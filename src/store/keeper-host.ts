@@ -17,6 +17,8 @@ export interface KeeperHost {
   /** Volumes that compaction reads or writes: not granted. */
   readonly reserved: Set<number>;
   readonly readManifest: ManifestReader;
+  /** Counts up with what workers ask for. */
+  readonly stats: { readonly transactions: number };
   openVolume(session: string): VolumeGrant;
   sealVolume(id: number, end: number, damaged: boolean): void;
   dropVolume(volume: VolumeState): void;

@@ -12,10 +12,12 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
 import type { Clock } from '../base/clock.ts';
-import type { Manifest } from '../format/manifest.ts';
+import type { Entry } from '../format/index-entry.ts';
+import type { Location, Manifest } from '../format/manifest.ts';
 import { decodeRecordHead, type RecordHead } from '../format/record.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import { Applier, type ManifestReader } from './applier.ts';
+import { type Account, ClassAccounts, DICTIONARY_ACCOUNT, PARTS_ACCOUNT, scanAccounts } from './class-accounts.ts';
 import {
   type DecisionOutcome,
   HEAD_OUTCOME,
@@ -63,6 +65,11 @@ export interface StoreStats {
   readonly liveBytes: number;
   readonly deadBytes: number;
   readonly indexBytes: number;
+  /** Objects by the number of their class (`CONTENT_CLASS`). */
+  readonly classes: readonly Account[];
+  /** Of uploads that are not completed. */
+  readonly parts: Account;
+  readonly dictionaries: Account;
   readonly totalBytes: number;
   readonly freeBytes: number;
 }
@@ -148,8 +155,17 @@ export class Keeper implements KeeperHost {
   static async open(options: KeeperOptions): Promise<Keeper> {
     const { uuid } = openStoreRoot(options.root);
     const keeper = new Keeper(options, uuid, await openIndex(options.root, options.log));
+    keeper.#openAccounts();
     keeper.#recovery.run(new Set(options.aliveSessions ?? []));
     return keeper;
+  }
+
+  /** A release without accounts wrote last: they are added up once. */
+  #openAccounts(): void {
+    const { index } = this;
+    if (index.accounts() !== undefined) return;
+    const extentsOf = (entry: Entry): readonly Location[] => this.#applier.extentsOf(entry);
+    index.transaction(() => index.setAccounts(scanAccounts(index, extentsOf)));
   }
 
   /** A committer for a worker in this process. */
@@ -186,6 +202,8 @@ export class Keeper implements KeeperHost {
         readManifest: this.readManifest,
         write: (...record) => this.#write(...record),
         addLive: (volume, bytes) => this.#applier.addLive(volume, bytes),
+        replace: (...entry) => this.#applier.replace(...entry),
+        keepDictionary: (id, location) => this.#applier.keepDictionary(id, location),
       }),
     );
   }
@@ -246,7 +264,7 @@ export class Keeper implements KeeperHost {
       return this.index.transaction(() => {
         const result = work();
         this.#volume.flush();
-        this.#writeLive();
+        this.#applier.settle();
         this.index.setNumber('clock', this.#newest);
         return result;
       });
@@ -309,13 +327,6 @@ export class Keeper implements KeeperHost {
     return outcomes;
   }
 
-  #writeLive(): void {
-    for (const [id, bytes] of this.#applier.takeLive()) {
-      const volume = this.index.volume(id);
-      if (volume !== undefined) this.index.setVolume({ ...volume, live: volume.live + bytes });
-    }
-  }
-
   #nextTimestamp(): number {
     this.#newest = Math.max(this.clock.now() * 1024, this.#newest + 1);
     return this.#newest;
@@ -344,7 +355,10 @@ export class Keeper implements KeeperHost {
     rmSync(volumePath(this.root, id), { force: true });
     // A file that came back after a power cut would bring back what later deletes have ended and are forgotten for.
     syncFolder(volumesFolder(this.root));
-    this.index.transaction(() => this.index.removeVolume(id));
+    this.#transact(() => {
+      this.#applier.dropDictionaries(id);
+      this.index.removeVolume(id);
+    });
     this.#reader.drop(id);
     for (const events of this.#events.values()) events.volumeDropped(id);
   }
@@ -359,12 +373,16 @@ export class Keeper implements KeeperHost {
     const sum = (of: (v: VolumeState) => number) => volumes.reduce((total, v) => total + of(v), 0);
     const { entries, bytes } = this.index.objectStats();
     const liveBytes = sum((v) => v.live);
+    const accounts = this.index.accounts() ?? new ClassAccounts();
     return {
       objects: entries,
       volumes: volumes.length,
       liveBytes,
       deadBytes: sum((v) => v.end - SUPERBLOCK_BYTES) - liveBytes,
       indexBytes: bytes,
+      classes: accounts.classes(),
+      parts: accounts.of(PARTS_ACCOUNT),
+      dictionaries: accounts.of(DICTIONARY_ACCOUNT),
       ...diskSpace(this.root),
     };
   }

@@ -91,7 +91,7 @@ class Rebuild {
     for (const { id, path } of files) this.#volume(id, path);
     this.#applier.finishRebuild((work) => this.#index.transaction(work));
     this.#index.transaction(() => {
-      this.#writeLive();
+      this.#applier.settle();
       this.#index.setNumber('clock', this.#newest);
       // All graves are forgotten.
       this.#index.setGraveHorizon(this.#newest + 1);
@@ -158,13 +158,6 @@ class Rebuild {
         }
         this.#index.setVolume(state);
       });
-    }
-  }
-
-  #writeLive(): void {
-    for (const [id, bytes] of this.#applier.takeLive()) {
-      const volume = this.#index.volume(id);
-      if (volume !== undefined) this.#index.setVolume({ ...volume, live: volume.live + bytes });
     }
   }
 }

@@ -80,15 +80,19 @@ export function readSuperblock(fd: number, name: string): ReturnType<typeof deco
   return decodeSuperblock(readFully(fd, 0, SUPERBLOCK_BYTES), name);
 }
 
+export interface WalkedRecord {
+  readonly kind: 'record';
+  readonly head: RecordHead;
+  readonly offset: number;
+  readonly headLength: number;
+  /** With head and padding. */
+  readonly length: number;
+  /** `undefined`: not checked. */
+  readonly payloadIntact: boolean | undefined;
+}
+
 export type WalkStep =
-  | {
-      readonly kind: 'record';
-      readonly head: RecordHead;
-      readonly offset: number;
-      readonly headLength: number;
-      readonly length: number;
-      readonly payloadIntact: boolean | undefined;
-    }
+  | WalkedRecord
   /** Bytes that are no record of this volume, up to the next one or the end. */
   | { readonly kind: 'damage'; readonly offset: number; readonly end: number };
 
