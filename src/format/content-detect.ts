@@ -20,11 +20,17 @@ const UNKNOWN: Content = {
 const COMPRESSED: Content = { ...UNKNOWN, class: CONTENT_CLASS.compressed, isCompressed: true };
 const PERHAPS_COMPRESSED: Content = { ...COMPRESSED, isCompressed: false };
 
+/** @param bytes the whole object */
+export function detectContent(bytes: Buffer): Content {
+  return detectBeginning(bytes, bytes.length);
+}
+
 /**
- * @param bytes of the object; the beginning is enough where its header is in it
- * @param size bytes of the whole object, if `bytes` are only its beginning: pixels are then said to lie where they do in the whole
+ * The same from the first piece of a large object, if its header is in there: pixels are said to lie where they do in the whole.
+ *
+ * @param size bytes of the whole object
  */
-export function detectContent(bytes: Buffer, size: number = bytes.length): Content {
+export function detectBeginning(bytes: Buffer, size: number): Content {
   if (bytes.length < 4) return UNKNOWN;
   const objectBytes = Math.max(size, bytes.length);
   // A prefix at byte 128 is more than what the first bytes look like; a data set without one is less.

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
 import { LIMITS } from '../../src/base/limits.ts';
 import { CONTENT_CLASS, type Content, type PixelLayout } from '../../src/format/content.ts';
-import { detectContent } from '../../src/format/content-detect.ts';
+import { detectBeginning, detectContent } from '../../src/format/content-detect.ts';
 import { ElementWalk } from '../../src/format/content-dicom-elements.ts';
 import {
   BIG_ENDIAN,
@@ -179,9 +179,9 @@ test('the beginning of an object tells where pixels lie in the whole', () => {
   const bytes = image({ frames: '3' }, 72);
   const offset = bytes.length - 72;
   const first = bytes.subarray(0, offset + 10);
-  assert.deepEqual(detectContent(first, bytes.length), detectContent(bytes));
-  assert.deepEqual(detectContent(first, bytes.length - 1).pixels, layout(offset, { frames: 2 }));
-  assert.deepEqual(detectContent(bytes, 10), detectContent(bytes));
+  assert.deepEqual(detectBeginning(first, bytes.length), detectContent(bytes));
+  assert.deepEqual(detectBeginning(first, bytes.length - 1).pixels, layout(offset, { frames: 2 }));
+  assert.deepEqual(detectBeginning(bytes, 10), detectContent(bytes));
 });
 
 test('what follows the pixels is not theirs', () => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { LIMITS } from '../../src/base/limits.ts';
-import { detectContent } from '../../src/format/content-detect.ts';
+import { detectBeginning } from '../../src/format/content-detect.ts';
 import { ElementWalk } from '../../src/format/content-dicom-elements.ts';
 import { magicClass } from '../../src/format/content-magic.ts';
 import { BIG_ENDIAN, EXPLICIT, element, file, IMPLICIT, imageHeader, SYNTAX, sequence, short } from './dicom-bytes.ts';
@@ -33,7 +33,7 @@ function heads(): Buffer[] {
 }
 
 function assertSound(bytes: Buffer, size = bytes.length): void {
-  const { headerLength, series, pixels, isCompressed } = detectContent(bytes, size);
+  const { headerLength, series, pixels, isCompressed } = detectBeginning(bytes, size);
   const end = Math.max(size, bytes.length);
   assert.ok(headerLength >= 0 && headerLength <= bytes.length);
   assert.ok(series === undefined || (series.length > 0 && series.length <= 64));
