@@ -87,7 +87,7 @@ function decodePlane(zstd: Zstd, scratch: Scratch, cursor: Cursor, shape: Shape,
   const { width, height } = shape;
   const bits = shape.bytesPerSample === 1 ? 8 : 16;
   const total = width * height;
-  const residuals = new Int16Array(scratch.residuals.buffer, 0, total);
+  const residuals = scratch.residuals.subarray(0, total);
   const { lastClasses, begins } = decodeResiduals(zstd, cursor, total, bits, residuals);
   groupTable(scratch.table, lastClasses, scratch.groups);
   const positions = begins.slice(0, lastClasses.length);

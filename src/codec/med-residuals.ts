@@ -11,6 +11,9 @@
  * Guarded by `npm run bench -- compression`. The loops carry the neighbours from sample to sample, and read two words a sample.
  */
 
+/** What is added to residuals, so that the high bytes of small ones are 0, whatever their sign. */
+export const MIDDLE = 0x80;
+
 /** Classes of restlessness: two for each power of two, up to 4096. */
 export const CLASSES = 23;
 const RESTLESSNESS_MAX = 4096;
@@ -42,7 +45,7 @@ function frameLine(plane: Uint16Array, row: number, stride: number): void {
 }
 
 /**
- * Residuals in the order of the samples, zig-zagged (0, -1, 1, -2, ...), with the class of each.
+ * Residuals in the order of the samples, each with `MIDDLE` added, with the class of each.
  *
  * @param plane with a frame, which is overwritten
  * @param counts of residuals by class, added to
@@ -58,7 +61,6 @@ export function foresee(
   counts: Int32Array,
 ): void {
   const stride = width + 2;
-  const shift = 32 - bits;
   const mask = (1 << bits) - 1;
   let out = 0;
   plane.fill(0, 0, stride);
@@ -72,13 +74,16 @@ export function foresee(
     for (const end = at + width; at < end; at += 1, above += 1, out += 1) {
       const northEast = plane[above] as number;
       const restless = Math.abs(northEast - north) + Math.abs(north - northWest) + Math.abs(northWest - left);
-      const high = left > north ? left : north;
-      const low = left > north ? north : left;
-      const foreseen = northWest >= high ? low : northWest <= low ? high : left + north - northWest;
+      const apart = left - north;
+      const less = apart & (apart >> 31);
+      const low = north + less;
+      const high = left - less;
+      const over = left - northWest - less;
+      const under = (over & ~(over >> 31)) + low - high;
+      const foreseen = high + (under & (under >> 31));
       const sample = plane[at] as number;
-      const residual = ((sample - foreseen) << shift) >> shift;
-      const kind = table[restless < RESTLESSNESS_MAX ? restless : RESTLESSNESS_MAX] as number;
-      residuals[out] = ((residual << 1) ^ (residual >> 31)) & mask;
+      const kind = table[Math.min(restless, RESTLESSNESS_MAX)] as number;
+      residuals[out] = (sample - foreseen + MIDDLE) & mask;
       classes[out] = kind;
       counts[kind] = (counts[kind] as number) + 1;
       left = sample;
@@ -91,11 +96,11 @@ export function foresee(
 /**
  * The inverse: samples from residuals that stand together by group.
  *
- * @param residuals signed; each group's in the order of its samples
+ * @param residuals each with `MIDDLE` added; each group's in the order of its samples
  * @param positions where each group begins; afterwards, where its reading ended
  */
 export function recall(
-  residuals: Int16Array,
+  residuals: Uint16Array,
   positions: Int32Array,
   groups: Uint8Array,
   width: number,
@@ -116,13 +121,17 @@ export function recall(
     for (const end = at + width; at < end; at += 1, above += 1) {
       const northEast = plane[above] as number;
       const restless = Math.abs(northEast - north) + Math.abs(north - northWest) + Math.abs(northWest - left);
-      const group = groups[restless < RESTLESSNESS_MAX ? restless : RESTLESSNESS_MAX] as number;
+      const group = groups[Math.min(restless, RESTLESSNESS_MAX)] as number;
       const position = positions[group] as number;
       positions[group] = position + 1;
-      const high = left > north ? left : north;
-      const low = left > north ? north : left;
-      const foreseen = northWest >= high ? low : northWest <= low ? high : left + north - northWest;
-      left = (foreseen + (residuals[position] as number)) & mask;
+      const apart = left - north;
+      const less = apart & (apart >> 31);
+      const low = north + less;
+      const high = left - less;
+      const over = left - northWest - less;
+      const under = (over & ~(over >> 31)) + low - high;
+      const foreseen = high + (under & (under >> 31));
+      left = (foreseen - MIDDLE + (residuals[position] as number)) & mask;
       plane[at] = left;
       northWest = north;
       north = northEast;

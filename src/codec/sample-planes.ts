@@ -62,6 +62,9 @@ function readBytes(bytes: Buffer, lines: Lines, width: number, height: number, f
   }
 }
 
+/** Shorter lines are copied sample by sample: a view of each would take longer. */
+const COPIED_SAMPLES_MIN = 64;
+
 function readWords(
   words: Uint16Array,
   lines: Lines,
@@ -71,9 +74,14 @@ function readWords(
   plane: Uint16Array,
 ): void {
   const step = lines.sampleStep >> 1;
+  const isCopy = step === 1 && flip === 0 && width >= COPIED_SAMPLES_MIN;
   for (let y = 0; y < height; y += 1) {
     let from = (lines.first + y * lines.lineStep) >> 1;
     let to = (y + 1) * (width + 2) + 1;
+    if (isCopy) {
+      plane.set(words.subarray(from, from + width), to);
+      continue;
+    }
     for (const end = to + width; to < end; to += 1, from += step) plane[to] = (words[from] as number) ^ flip;
   }
 }
@@ -128,9 +136,14 @@ function writeWords(
   into: Uint16Array,
 ): void {
   const step = lines.sampleStep >> 1;
+  const isCopy = step === 1 && flip === 0 && width >= COPIED_SAMPLES_MIN;
   for (let y = 0; y < height; y += 1) {
     let to = (lines.first + y * lines.lineStep) >> 1;
     let from = (y + 1) * (width + 2) + 1;
+    if (isCopy) {
+      into.set(plane.subarray(from, from + width), to);
+      continue;
+    }
     for (const end = from + width; from < end; from += 1, to += step) into[to] = (plane[from] as number) ^ flip;
   }
 }

@@ -20,10 +20,12 @@ export interface Zstd {
    */
   compress(bytes: Buffer, level: number, dictionary?: Buffer): Buffer;
   /**
-   * @param size of what the frame holds, exactly
-   * @throws Error when `frame` is not one whole frame of so many bytes
+   * Of one frame, or of several that follow each other.
+   *
+   * @param size of what the frames hold, exactly
+   * @throws Error when `frames` is not one or more whole frames of so many bytes in all
    */
-  decompress(frame: Buffer, size: number, dictionary?: Buffer): Buffer;
+  decompress(frames: Buffer, size: number, dictionary?: Buffer): Buffer;
 }
 
 /** Node's own where it knows dictionaries, else the package. */

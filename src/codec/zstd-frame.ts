@@ -1,7 +1,7 @@
 /**
  * What the bytes of a zstd frame say before they are decoded (RFC 8878, 3.1.1). Pure.
  *
- * Promises: a frame that passes `checkFrame` is one frame to its last byte, names the size that is expected, and has no more blocks than our own
+ * Promises: what `framesOf` lets pass is frames to its last byte, which name the sizes that are expected, and have no more blocks than our own
  * encoders write for so many bytes. A decoder that cannot be told a bound for its output then stays bounded all the same: each block
  * gives at most 128 KiB.
  */
@@ -77,14 +77,40 @@ function walkBlocks(frame: Buffer, start: number, size: number): number {
   throw new Error(`a zstd frame of ${size} bytes has too many blocks`);
 }
 
-/** @throws Error when `frame` is not exactly one frame that says that it holds `size` bytes */
-export function checkFrame(frame: Buffer, size: number): void {
-  const header = readHeader(frame);
-  if (header.contentSize !== size)
-    throw new Error(`a zstd frame says that it holds ${header.contentSize ?? 'unknown'} bytes; expected ${size}`);
-  if (header.windowSize > Math.max(WINDOW_BYTES_MAX, size)) throw new Error('the window of a zstd frame is too large');
-  const end = walkBlocks(frame, header.length, size) + (header.hasChecksum ? 4 : 0);
-  if (end !== frame.length) throw new Error(`a zstd frame ends at byte ${end} of ${frame.length}`);
+export interface Frame {
+  readonly bytes: Buffer;
+  /** Of its content. */
+  readonly size: number;
+}
+
+function checkHeader(header: FrameHeader, left: number): number {
+  const { contentSize, windowSize } = header;
+  if (contentSize === undefined || contentSize > left)
+    throw new Error(`a zstd frame says that it holds ${contentSize ?? 'unknown'} bytes; expected ${left}`);
+  if (windowSize > Math.max(WINDOW_BYTES_MAX, contentSize)) throw new Error('the window of a zstd frame is too large');
+  return contentSize;
+}
+
+/**
+ * Cuts `bytes` into frames.
+ *
+ * @throws Error when they are not one or more whole frames that say that they hold `size` bytes in all
+ */
+export function framesOf(bytes: Buffer, size: number): Frame[] {
+  const frames: Frame[] = [];
+  let rest = bytes;
+  let left = size;
+  while (rest.length > 0 || frames.length === 0) {
+    const header = readHeader(rest);
+    const contentSize = checkHeader(header, left);
+    const end = walkBlocks(rest, header.length, contentSize) + (header.hasChecksum ? 4 : 0);
+    if (end > rest.length) throw new Error(`a zstd frame ends at byte ${end} of ${rest.length}`);
+    frames.push({ bytes: rest.subarray(0, end), size: contentSize });
+    rest = rest.subarray(end);
+    left -= contentSize;
+  }
+  if (left !== 0) throw new Error(`zstd frames hold ${left} bytes less than the ${size} that are expected`);
+  return frames;
 }
 
 /** The bytes of a header that says `size`: as libzstd writes it when it knows the size from the beginning. */

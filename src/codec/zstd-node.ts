@@ -1,7 +1,7 @@
 /** zstd as Node brings it (node:zlib, since 22.15; with dictionaries since 22.19 and 24.6). */
 import * as zlib from 'node:zlib';
 import type { Zstd } from './zstd-binding.ts';
-import { checkFrame } from './zstd-frame.ts';
+import { type Frame, framesOf } from './zstd-frame.ts';
 
 interface ZstdOptions {
   readonly chunkSize: number;
@@ -23,6 +23,18 @@ const chunkSizeFor = (size: number): number => Math.max(64, size + 32);
 /** ZSTD_compressBound. */
 const compressedSizeMax = (size: number): number => size + (size >> 8) + 64;
 
+function decompressOne(
+  decompressSync: (bytes: Buffer, options: ZstdOptions) => Buffer,
+  frame: Frame,
+  dictionary: Buffer | undefined,
+): Buffer {
+  const { bytes, size } = frame;
+  const options = { chunkSize: chunkSizeFor(size), maxOutputLength: Math.max(1, size) };
+  const content = decompressSync(bytes, dictionary === undefined ? options : { ...options, dictionary });
+  if (content.length !== size) throw new Error(`a zstd frame gave ${content.length} bytes; expected ${size}`);
+  return content;
+}
+
 function bind(node: NodeZlib): Zstd | undefined {
   const { zstdCompressSync, zstdDecompressSync } = node;
   const levelKey = node.constants.ZSTD_c_compressionLevel;
@@ -35,12 +47,15 @@ function bind(node: NodeZlib): Zstd | undefined {
       const options = { chunkSize, pledgedSrcSize: bytes.length, params };
       return zstdCompressSync(bytes, dictionary === undefined ? options : { ...options, dictionary });
     },
-    decompress(frame, size, dictionary) {
-      checkFrame(frame, size);
-      const options = { chunkSize: chunkSizeFor(size), maxOutputLength: Math.max(1, size) };
-      const bytes = zstdDecompressSync(frame, dictionary === undefined ? options : { ...options, dictionary });
-      if (bytes.length !== size) throw new Error(`a zstd frame gave ${bytes.length} bytes; expected ${size}`);
-      return bytes;
+    decompress(bytes, size, dictionary) {
+      const frames = framesOf(bytes, size);
+      const [only] = frames;
+      // zlib stops at the end of the first frame and says nothing of those behind it.
+      if (only !== undefined && frames.length === 1) return decompressOne(zstdDecompressSync, only, dictionary);
+      const joined = Buffer.allocUnsafeSlow(size);
+      let at = 0;
+      for (const frame of frames) at += decompressOne(zstdDecompressSync, frame, dictionary).copy(joined, at);
+      return joined;
     },
   };
 }

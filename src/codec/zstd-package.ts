@@ -7,7 +7,7 @@
 import { Decoder, Encoder } from '@toondepauw/node-zstd';
 import { LIMITS } from '../base/limits.ts';
 import type { Zstd } from './zstd-binding.ts';
-import { checkFrame, withContentSize } from './zstd-frame.ts';
+import { framesOf, withContentSize } from './zstd-frame.ts';
 
 interface Prepared<T> {
   readonly level: number;
@@ -52,12 +52,12 @@ export function packageZstd(): Zstd {
           : preparedCoder(encoders, level, dictionary, () => new Encoder(level, dictionary));
       return withContentSize(encoder.encodeSync(bytes), bytes.length);
     },
-    decompress(frame, size, dictionary) {
-      checkFrame(frame, size);
+    decompress(frames, size, dictionary) {
+      framesOf(frames, size);
       const decoder =
         dictionary === undefined ? plainDecoder : preparedCoder(decoders, 0, dictionary, () => new Decoder(dictionary));
-      const bytes = decoder.decodeSync(frame);
-      if (bytes.length !== size) throw new Error(`a zstd frame gave ${bytes.length} bytes; expected ${size}`);
+      const bytes = decoder.decodeSync(frames);
+      if (bytes.length !== size) throw new Error(`zstd frames gave ${bytes.length} bytes; expected ${size}`);
       return bytes;
     },
   };
