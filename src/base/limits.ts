@@ -178,7 +178,7 @@ export const LIMITS = {
   grpcConnectionAgeMs: 30 * 60 * 1000,
   /** Calls of such a connection may run on this long. */
   grpcConnectionGraceMs: 10 * 60 * 1000,
-  /** From the refusal of a connection's conduct to its end: time for the GOAWAY to arrive. */
+  /** From the last word on a connection to its end: time for it to arrive. */
   grpcGoodbyeMs: 500,
   /** Items of one repeated field of a message: what takes two bytes on the wire takes fifty here. Above the limits that callers are told. */
   messageItemsMax: 200_000,
@@ -339,6 +339,11 @@ export const LIMITS = {
   dictionaryHeadersMax: 4,
   dictionaryBytesMax: 128 * KiB,
 
+  /** Coded payloads up to this are decoded whole when a range of them is asked for: 1 ms, and the next range costs nothing. */
+  decodedWholeBytesMax: 256 * KiB,
+  /** Dictionaries that a worker keeps: those of 256 series. */
+  dictionariesCachedBytesMax: 32 * MiB,
+
   // --- codecs ---
   /** Bytes of one section that picture codecs take; longer ones are left to zstd. An extent, or a frame that was stored in one piece. */
   pictureBytesMax: 8 * MiB,
@@ -348,6 +353,9 @@ export const LIMITS = {
   preparedDictionariesMax: 16,
   /** A WebAssembly module whose memory has grown beyond this is replaced by a fresh one after the call. */
   wasmBytesMax: 64 * MiB,
+
+  /** Dictionaries that the coding pass remembers for objects to come: those of 256 series. */
+  seriesDictionariesBytesMax: 32 * MiB,
 
   // --- codec pool ---
   /** One task of a codec thread, in items or in bytes of their originals, whichever is reached first. */

@@ -1,5 +1,6 @@
 /** What the parts of the keeper see of it: the volume of its decisions and the compactor. */
 import type { Clock } from '../base/clock.ts';
+import type { Location } from '../format/manifest.ts';
 import type { ManifestReader } from './applier.ts';
 import type { StoreLog, VolumeGrant } from './committer.ts';
 import type { IndexDatabase, VolumeState } from './index-database.ts';
@@ -19,6 +20,8 @@ export interface KeeperHost {
   readonly readManifest: ManifestReader;
   /** Counts up with what workers ask for. */
   readonly stats: { readonly transactions: number };
+  /** A payload as it lies there. @throws GatewayError DataLoss when it is damaged, VolumeGone */
+  readStored(location: Location): Promise<Buffer>;
   openVolume(session: string): VolumeGrant;
   sealVolume(id: number, end: number, damaged: boolean): void;
   dropVolume(volume: VolumeState): void;

@@ -12,12 +12,14 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
 import type { Clock } from '../base/clock.ts';
+import type { Coder, Profile } from '../codec/object-coding.ts';
 import type { Entry } from '../format/index-entry.ts';
 import type { Location, Manifest } from '../format/manifest.ts';
 import { decodeRecordHead, type RecordHead } from '../format/record.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import { Applier, type ManifestReader } from './applier.ts';
 import { type Account, ClassAccounts, DICTIONARY_ACCOUNT, PARTS_ACCOUNT, scanAccounts } from './class-accounts.ts';
+import { CodingPass } from './coding-pass.ts';
 import {
   type DecisionOutcome,
   HEAD_OUTCOME,
@@ -51,6 +53,9 @@ export interface KeeperOptions {
   readonly log: StoreLog;
   /** Sessions of workers that are alive: their volumes are theirs. All others' tails are replayed. */
   readonly aliveSessions?: readonly string[];
+  /** Codes in the background what is stored raw; it stays the caller's. Absent: nothing is coded. */
+  readonly coder?: Coder;
+  readonly profile?: Profile;
   /**
    * Called when the disk failed under the index: LMDB is beyond use then, and what was being committed may be there or not. Nobody
    * gets an answer any more; the process must end, so that the next keeper finds out and the workers ask it.
@@ -95,6 +100,7 @@ export class Keeper implements KeeperHost {
   readonly #reader: VolumeReader;
   readonly #volume: KeeperVolume;
   readonly compactor: Compactor;
+  readonly coding: CodingPass | undefined;
   readonly #recovery: Recovery;
   readonly #grants: VolumeGrants;
   readonly readManifest: ManifestReader;
@@ -104,6 +110,8 @@ export class Keeper implements KeeperHost {
   #scheduled = false;
   #newest: number;
   #isBroken = false;
+  #tidying: Promise<void> | undefined;
+  #isStopping = false;
   readonly stats = { transactions: 0, heads: 0, decisions: 0, commitMs: 0 };
 
   private constructor(options: KeeperOptions, storeUuid: Buffer, index: IndexDatabase) {
@@ -136,7 +144,8 @@ export class Keeper implements KeeperHost {
       volumeBytesMax: this.volumeBytesMax,
       newest: () => this.#newest,
     });
-    this.compactor = new Compactor(this);
+    this.coding = options.coder && new CodingPass(this, options.coder, options.profile ?? 'default');
+    this.compactor = new Compactor(this, (volume) => this.coding?.volume(volume) ?? Promise.resolve());
     this.#recovery = new Recovery({
       root: this.root,
       storeUuid,
@@ -178,8 +187,27 @@ export class Keeper implements KeeperHost {
     };
   }
 
+  /** Gives space back and codes, until neither is worth it. Calls while one runs join it. */
+  tidy(): Promise<void> {
+    this.#tidying ??= this.#tidy().finally(() => {
+      this.#tidying = undefined;
+    });
+    return this.#tidying;
+  }
+
+  async #tidy(): Promise<void> {
+    let isMore = true;
+    while (isMore && !this.#isStopping) {
+      await this.compactor.run();
+      isMore = (await this.coding?.run()) ?? false;
+    }
+  }
+
   async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.coding?.stop();
     await this.compactor.stop();
+    await this.#tidying;
     while (this.#queue.length > 0) await new Promise((resolve) => setImmediate(resolve));
     this.#volume.seal();
     this.#reader.close();
@@ -192,6 +220,10 @@ export class Keeper implements KeeperHost {
     const at = this.#volume.append({ ...head, timestamp }, payload);
     const outcome = this.#applier.apply({ ...head, timestamp }, at, manifest);
     assert(outcome === HEAD_OUTCOME.applied, `a decided record of kind ${head.kind} had no effect: outcome ${outcome}`);
+  }
+
+  readStored(location: Location): Promise<Buffer> {
+    return this.#reader.readCold(location);
   }
 
   /** One transaction of compaction. */

@@ -1,10 +1,10 @@
-/** What the keeper does by itself: compaction, and the end of uploads that nobody finished. */
+/** What the keeper does by itself: compaction, coding, and the end of uploads that nobody finished. */
 import { LIMITS } from '../base/limits.ts';
 import { splitUploadKey } from '../format/index-key.ts';
 import type { Decision } from './committer.ts';
 import type { Keeper } from './keeper.ts';
 
-const COMPACT_EVERY_MS = 5000;
+const TIDY_EVERY_MS = 5000;
 const EXPIRE_EVERY_MS = 10 * 60_000;
 const EXPIRE_MAX = 256;
 
@@ -21,7 +21,7 @@ export class Maintenance {
 
   start(): void {
     this.#timers = [
-      setInterval(() => void this.#keeper.compactor.run(), COMPACT_EVERY_MS).unref(),
+      setInterval(() => void this.#keeper.tidy(), TIDY_EVERY_MS).unref(),
       setInterval(() => void this.expireUploads(), EXPIRE_EVERY_MS).unref(),
     ];
   }
