@@ -18,17 +18,27 @@ export class BenchError extends Error {
   override readonly name = 'BenchError';
 }
 
-export function usageOf(benchmark: string, purpose: string, table: OptionTable): string {
+/** @param arguments_ what follows the options, as `PATH...`; empty for none */
+export function usageOf(benchmark: string, purpose: string, table: OptionTable, arguments_ = ''): string {
   const lines = Object.entries(table).map(([name, [value, help]]) => {
     const shown = typeof value === 'boolean' ? `--${name}` : `--${name} <${typeof value === 'number' ? 'N' : 'TEXT'}>`;
     const given = typeof value === 'boolean' || value === '' ? '' : ` (default: ${value})`;
     return `  ${shown.padEnd(24)}${help}${given}`;
   });
-  return `Usage: npm run bench -- ${benchmark} [options]\n\n${purpose}\n\n${lines.join('\n')}\n`;
+  const rest = arguments_ === '' ? '' : ` ${arguments_}`;
+  return `Usage: npm run bench -- ${benchmark} [options]${rest}\n\n${purpose}\n\n${lines.join('\n')}\n`;
 }
 
 /** @throws BenchError that names what cannot be understood */
 export function parseOptions<T extends OptionTable>(table: T, argv: readonly string[]): OptionValues<T> {
+  return parseLine(table, argv, false).values;
+}
+
+function parseLine<T extends OptionTable>(
+  table: T,
+  argv: readonly string[],
+  allowPositionals: boolean,
+): { readonly values: OptionValues<T>; readonly positionals: readonly string[] } {
   const options = Object.fromEntries(
     Object.entries(table).map(([name, [value]]) => [
       name,
@@ -36,8 +46,9 @@ export function parseOptions<T extends OptionTable>(table: T, argv: readonly str
     ]),
   );
   let given: Record<string, unknown>;
+  let positionals: readonly string[];
   try {
-    given = parseArgs({ args: [...argv], options, strict: true }).values;
+    ({ values: given, positionals } = parseArgs({ args: [...argv], options, strict: true, allowPositionals }));
   } catch (error) {
     throw new BenchError(`${(error as Error).message} See --help.`);
   }
@@ -50,7 +61,7 @@ export function parseOptions<T extends OptionTable>(table: T, argv: readonly str
       throw new BenchError(`--${name} is "${String(text)}"; expected a number of 0 or more.`);
     return [name, number] as const;
   });
-  return Object.fromEntries(values) as OptionValues<T>;
+  return { values: Object.fromEntries(values) as OptionValues<T>, positionals };
 }
 
 /** `4,10,16` as numbers above 0. @throws BenchError */
@@ -60,20 +71,26 @@ export function parseNumbers(name: string, text: string): number[] {
   throw new BenchError(`--${name} is "${text}"; expected numbers above 0 with commas between them.`);
 }
 
-/** Runs a benchmark with what the command line says. What the user can act on is printed without a stack. */
+/**
+ * Runs a benchmark with what the command line says. What the user can act on is printed without a stack.
+ *
+ * @param arguments_ what may follow the options, for the usage; empty: nothing may
+ */
 export async function runBenchmark<T extends OptionTable>(
   benchmark: string,
   purpose: string,
   table: T,
-  run: (options: OptionValues<T>) => Promise<void>,
+  run: (options: OptionValues<T>, positionals: readonly string[]) => Promise<void>,
+  arguments_ = '',
 ): Promise<void> {
   const argv = process.argv.slice(2);
   if (argv.includes('--help') || argv.includes('-h')) {
-    process.stdout.write(usageOf(benchmark, purpose, table));
+    process.stdout.write(usageOf(benchmark, purpose, table, arguments_));
     return;
   }
   try {
-    await run(parseOptions(table, argv));
+    const { values, positionals } = parseLine(table, argv, arguments_ !== '');
+    await run(values, positionals);
   } catch (error) {
     if (!(error instanceof BenchError)) throw error;
     process.stderr.write(`bench ${benchmark}: ${error.message}\n`);

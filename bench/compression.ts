@@ -1,0 +1,240 @@
+/**
+ * What compression makes of a folder of images: ratio and speed of one core, by class of content and by folder, in both profiles and with
+ * plain zstd beside them in the same run. Objects are cut, examined and given dictionaries as the store does it. Every object is decoded
+ * and its SHA-256 compared; one that differs ends the benchmark.
+ */
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type CodecSet, codecSetOf } from '../src/codec/codec-set.ts';
+import { loadCodecs } from '../src/codec/codecs.ts';
+import { decodePayload } from '../src/codec/decode-payload.ts';
+import { directCoder } from '../src/codec/direct-coder.ts';
+import { encodeObject } from '../src/codec/encode-object.ts';
+import type { Encoded, Profile } from '../src/codec/object-coding.ts';
+import { CODEC, type PlaneCodec } from '../src/codec/plane-codec.ts';
+import { CONTENT_CLASS, type ContentClass } from '../src/format/content.ts';
+import { crc32Of } from '../src/format/crc32.ts';
+import { BenchError, type OptionValues, ROUND_OPTIONS, runBenchmark } from './measure/options.ts';
+import { Report } from './measure/report.ts';
+import { barChartSvg } from './rig/bar-chart.ts';
+import { type CorpusObject, corpusOf, type Piece } from './rig/compression-corpus.ts';
+import {
+  CLASS_NAMES,
+  CONTENDERS,
+  type Coded,
+  type Contender,
+  Tallies,
+  type Tally,
+  tallyRows,
+} from './rig/compression-tally.ts';
+
+const OPTIONS = {
+  ...ROUND_OPTIONS,
+  rounds: [3, 'rounds; in each, every contender codes and decodes the object once'],
+  svg: ['', 'also draw the ratios by class into this file'],
+} as const;
+type Options = OptionValues<typeof OPTIONS>;
+
+const SAMPLES = fileURLToPath(new URL('../samples/', import.meta.url));
+const ALL = 'everything';
+const IMAGES = 'all images';
+
+/** What a contender did to one object in one round. */
+interface Outcome {
+  readonly storedBytes: number;
+  readonly dictionaryId: number;
+  readonly mismatches: number;
+  readonly class: ContentClass | undefined;
+  readonly encodeMs: number;
+  readonly decodeMs: number;
+}
+
+interface CodedPiece {
+  readonly encoded: Encoded;
+  readonly piece: Piece;
+  readonly crc: number;
+}
+
+/** Of this process, with the threads that compile and collect for it: other processes that want the core do not count. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+function sha256(parts: readonly Buffer[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest('hex');
+}
+
+function checkSame(object: CorpusObject, parts: readonly Buffer[], contender: string): void {
+  if (sha256(parts) === sha256([object.bytes])) return;
+  throw new BenchError(`${object.path} did not come back from ${contender}: this is a bug, and no figure counts.`);
+}
+
+function runProfile(codecs: CodecSet, object: CorpusObject, profile: Profile): Outcome {
+  const crcs = object.pieces.map(({ bytes }) => crc32Of(bytes, 0));
+  const startedMs = cpuMs();
+  const coded: CodedPiece[] = object.pieces.map((piece, i) => {
+    const encoded = encodeObject(codecs, piece.bytes, { ...piece.options, profile });
+    return { encoded, piece, crc: crcs[i] as number };
+  });
+  const encodedMs = cpuMs();
+  const parts = coded.map(({ encoded: { codec, stored }, piece: { bytes, options }, crc }) => {
+    const { dictionary } = options;
+    return decodePayload(codecs, { codec, stored: stored ?? bytes, size: bytes.length, crc, dictionary });
+  });
+  const decodedMs = cpuMs();
+  checkSame(object, parts, profile);
+  let storedBytes = 0;
+  for (const { encoded, piece } of coded) storedBytes += encoded.stored?.length ?? piece.bytes.length;
+  return {
+    storedBytes,
+    dictionaryId: coded.find(({ encoded }) => encoded.dictionaryId !== 0)?.encoded.dictionaryId ?? 0,
+    mismatches: coded.reduce((sum, { encoded }) => sum + encoded.mismatches, 0),
+    class: coded[0]?.encoded.class,
+    encodeMs: encodedMs - startedMs,
+    decodeMs: decodedMs - encodedMs,
+  };
+}
+
+/** Each piece as one frame, or as it is where that is smaller. */
+function runZstd(zstd: PlaneCodec, object: CorpusObject): Outcome {
+  const startedMs = cpuMs();
+  const coded = object.pieces.map(({ bytes }) => zstd.encode(bytes, undefined, undefined) ?? bytes);
+  const encodedMs = cpuMs();
+  const parts = coded.map((frame, i) => {
+    const { bytes } = object.pieces[i] as Piece;
+    if (frame.length >= bytes.length) return bytes;
+    const into = Buffer.allocUnsafeSlow(bytes.length);
+    zstd.decode(frame, undefined, into, undefined);
+    return into;
+  });
+  const decodedMs = cpuMs();
+  checkSame(object, parts, 'zstd');
+  const storedBytes = coded.reduce(
+    (sum, frame, i) => sum + Math.min(frame.length, (object.pieces[i] as Piece).bytes.length),
+    0,
+  );
+  const times = { encodeMs: encodedMs - startedMs, decodeMs: decodedMs - encodedMs };
+  return { storedBytes, dictionaryId: 0, mismatches: 0, class: undefined, ...times };
+}
+
+class Comparison {
+  readonly classes = new Tallies();
+  readonly folders = new Tallies();
+  readonly totals = new Tallies();
+  readonly #run: Readonly<Record<Contender, (object: CorpusObject) => Outcome>>;
+  readonly #rounds: number;
+  /** Contender and id of the dictionaries that were counted. */
+  readonly #counted = new Set<string>();
+
+  constructor(codecs: CodecSet, rounds: number) {
+    const zstd = codecs.get(CODEC.zstd);
+    if (zstd === undefined) throw new BenchError('there is no zstd to compare with.');
+    this.#rounds = rounds;
+    this.#run = {
+      default: (object) => runProfile(codecs, object, 'default'),
+      'max-ratio': (object) => runProfile(codecs, object, 'max-ratio'),
+      'zstd-3': (object) => runZstd(zstd, object),
+    };
+  }
+
+  /** Until compilers had their time with what the objects need. */
+  warmUp(object: CorpusObject): void {
+    for (const contender of CONTENDERS) this.#run[contender](object);
+  }
+
+  measure(object: CorpusObject): void {
+    const outcomes: Record<Contender, Outcome[]> = { default: [], 'max-ratio': [], 'zstd-3': [] };
+    for (let round = 0; round < this.#rounds; round += 1) {
+      for (const contender of CONTENDERS) outcomes[contender].push(this.#run[contender](object));
+    }
+    const coded = {
+      default: this.#coded('default', object, outcomes.default),
+      'max-ratio': this.#coded('max-ratio', object, outcomes['max-ratio']),
+      'zstd-3': this.#coded('zstd-3', object, outcomes['zstd-3']),
+    };
+    const contentClass = outcomes.default[0]?.class ?? CONTENT_CLASS.unexamined;
+    const isImage = contentClass >= CONTENT_CLASS.ct && contentClass <= CONTENT_CLASS.image;
+    this.classes.of(CLASS_NAMES[contentClass]).add(object.bytes.length, coded);
+    this.folders.of(object.folder).add(object.bytes.length, coded);
+    this.totals.of(ALL).add(object.bytes.length, coded);
+    if (isImage) this.totals.of(IMAGES).add(object.bytes.length, coded);
+  }
+
+  #coded(contender: Contender, { dictionary }: CorpusObject, outcomes: readonly Outcome[]): Coded {
+    const [first] = outcomes as [Outcome];
+    const id = `${contender} ${first.dictionaryId}`;
+    const isNew = first.dictionaryId !== 0 && !this.#counted.has(id);
+    if (isNew) this.#counted.add(id);
+    return {
+      storedBytes: first.storedBytes,
+      dictionaryBytes: isNew ? (dictionary?.stored.length ?? 0) : 0,
+      mismatches: first.mismatches,
+      encodeMs: outcomes.map(({ encodeMs }) => encodeMs),
+      decodeMs: outcomes.map(({ decodeMs }) => decodeMs),
+    };
+  }
+}
+
+const WARM_UP_MS = 3000;
+
+async function compare(options: Options, paths: readonly string[]): Promise<Comparison> {
+  const codecs = codecSetOf((await loadCodecs()).all);
+  const coder = directCoder(codecs);
+  const comparison = new Comparison(codecs, Math.max(1, Math.floor(options.rounds)));
+  const warmedMs = performance.now() + WARM_UP_MS;
+  for await (const object of corpusOf(paths, coder)) {
+    comparison.warmUp(object);
+    if (performance.now() > warmedMs) break;
+  }
+  let done = 0;
+  for await (const object of corpusOf(paths, coder)) {
+    comparison.measure(object);
+    done += 1;
+    if (process.stderr.isTTY) process.stderr.write(`\r  ${done} objects `);
+  }
+  return comparison;
+}
+
+function chartOf(classes: readonly (readonly [string, Tally])[]): string {
+  return barChartSvg({
+    title: 'Original bytes for each stored byte',
+    subtitle: 'Lossless, every object decoded and compared; dictionaries of headers are counted as stored.',
+    series: CONTENDERS.map((name) => (name === 'zstd-3' ? 'zstd level 3, whole object' : `Penstock, ${name}`)),
+    groups: classes.map(([name, tally]) => ({
+      name,
+      note: `${tally.objects} objects, ${(tally.bytes / 1e6).toFixed(1)} MB`,
+      values: CONTENDERS.map((contender) => tally.ratio(contender)),
+    })),
+  });
+}
+
+async function measure(options: Options, given: readonly string[]): Promise<void> {
+  const paths = given.length === 0 ? [SAMPLES] : given;
+  const report = new Report('compression', { ...options, paths });
+  const { classes, folders, totals } = await compare(options, paths);
+  const all = totals.of(ALL);
+  for (const contender of CONTENDERS) {
+    for (const work of ['encode', 'decode'] as const)
+      report.add([{ contender, measure: `${work}, MB a second of CPU`, values: all.rates(contender, work) }]);
+    report.addValue(contender, 'codings that did not come back', all.mismatches(contender));
+  }
+  const byClass = [...classes.sorted(Object.values(CLASS_NAMES)), ...totals.sorted([IMAGES, ALL])];
+  report.addTable('By class of content', tallyRows('class', byClass));
+  report.addTable('By folder', tallyRows('folder', folders.sorted()));
+  report.remark(
+    `${all.objects} objects came back with the SHA-256 that they had, from every contender, in every round.`,
+  );
+  report.remark(
+    'MB is 10^6 bytes of originals. Encoding includes the decoding that verifies it. Speeds are by CPU time, medians of the rounds.',
+  );
+  report.finish(options.json);
+  if (options.svg !== '') writeFileSync(options.svg, chartOf(byClass));
+}
+
+const PURPOSE = `Ratio and speed of compression over files of yours (default: ${join('samples', '')}), by class and by folder.`;
+await runBenchmark('compression', PURPOSE, OPTIONS, measure, '[PATH...]');

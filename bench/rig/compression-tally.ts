@@ -1,0 +1,136 @@
+/** What each way of coding made of a group of objects (a class, a folder), and the tables of it. */
+import { CONTENT_CLASS, type ContentClass } from '../../src/format/content.ts';
+import { formatFigure } from '../measure/report.ts';
+import { summarise } from '../measure/rounds.ts';
+
+export const CONTENDERS = ['default', 'max-ratio', 'zstd-3'] as const;
+export type Contender = (typeof CONTENDERS)[number];
+
+/** As in the accounts of the store. */
+export const CLASS_NAMES: Readonly<Record<ContentClass, string>> = {
+  [CONTENT_CLASS.unexamined]: 'not examined',
+  [CONTENT_CLASS.ct]: 'CT',
+  [CONTENT_CLASS.mr]: 'MR',
+  [CONTENT_CLASS.pt]: 'PT',
+  [CONTENT_CLASS.xray]: 'X-ray',
+  [CONTENT_CLASS.us]: 'US',
+  [CONTENT_CLASS.image]: 'other images',
+  [CONTENT_CLASS.compressed]: 'already compressed',
+  [CONTENT_CLASS.other]: 'other',
+};
+
+/** Of one object, by one contender. */
+export interface Coded {
+  readonly storedBytes: number;
+  /** Of a dictionary that nothing before has needed. */
+  readonly dictionaryBytes: number;
+  readonly mismatches: number;
+  /** One a round. */
+  readonly encodeMs: readonly number[];
+  readonly decodeMs: readonly number[];
+}
+
+interface Sum {
+  storedBytes: number;
+  dictionaryBytes: number;
+  mismatches: number;
+  readonly encodeMs: number[];
+  readonly decodeMs: number[];
+}
+
+function addTo(sums: number[], values: readonly number[]): void {
+  for (const [round, value] of values.entries()) sums[round] = (sums[round] ?? 0) + value;
+}
+
+export class Tally {
+  objects = 0;
+  bytes = 0;
+  readonly #sums = new Map<Contender, Sum>();
+
+  add(bytes: number, coded: Readonly<Record<Contender, Coded>>): void {
+    this.objects += 1;
+    this.bytes += bytes;
+    for (const contender of CONTENDERS) {
+      const sum = this.#of(contender);
+      const one = coded[contender];
+      sum.storedBytes += one.storedBytes;
+      sum.dictionaryBytes += one.dictionaryBytes;
+      sum.mismatches += one.mismatches;
+      addTo(sum.encodeMs, one.encodeMs);
+      addTo(sum.decodeMs, one.decodeMs);
+    }
+  }
+
+  #of(contender: Contender): Sum {
+    const known = this.#sums.get(contender);
+    if (known !== undefined) return known;
+    const sum = { storedBytes: 0, dictionaryBytes: 0, mismatches: 0, encodeMs: [], decodeMs: [] };
+    this.#sums.set(contender, sum);
+    return sum;
+  }
+
+  /** With dictionaries. */
+  storedBytes(contender: Contender): number {
+    const { storedBytes, dictionaryBytes } = this.#of(contender);
+    return storedBytes + dictionaryBytes;
+  }
+
+  dictionaryBytes(contender: Contender): number {
+    return this.#of(contender).dictionaryBytes;
+  }
+
+  mismatches(contender: Contender): number {
+    return this.#of(contender).mismatches;
+  }
+
+  /** Original bytes by stored ones; of no bytes, 1. */
+  ratio(contender: Contender): number {
+    return this.bytes === 0 ? 1 : this.bytes / this.storedBytes(contender);
+  }
+
+  /** MB/s of original bytes, one a round. */
+  rates(contender: Contender, work: 'encode' | 'decode'): number[] {
+    const sum = this.#of(contender);
+    return (work === 'encode' ? sum.encodeMs : sum.decodeMs).map((ms) => this.bytes / 1000 / ms);
+  }
+}
+
+/** Tallies by name, in the order in which the names came up. */
+export class Tallies {
+  readonly #byName = new Map<string, Tally>();
+
+  of(name: string): Tally {
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    const tally = new Tally();
+    this.#byName.set(name, tally);
+    return tally;
+  }
+
+  /** Those of `order` first, in it. */
+  sorted(order: readonly string[] = []): [string, Tally][] {
+    const rank = (name: string): number => (order.indexOf(name) + order.length + 1) % (order.length + 1);
+    return [...this.#byName].sort(([a], [b]) => rank(a) - rank(b));
+  }
+}
+
+/** One row a tally, names of columns first. Rates are medians of the rounds. */
+export function tallyRows(what: string, tallies: readonly (readonly [string, Tally])[]): string[][] {
+  const rate = (tally: Tally, contender: Contender, work: 'encode' | 'decode'): string =>
+    formatFigure(summarise(tally.rates(contender, work)).median);
+  const columns = [what, 'objects', 'MB in', 'MB stored', 'of it dictionaries'];
+  const ratios = CONTENDERS.map((contender) => `ratio, ${contender}`);
+  const rates = (['encode', 'decode'] as const).flatMap((work) =>
+    CONTENDERS.map((contender) => ({ contender, work, name: `${work} MB/s, ${contender}` })),
+  );
+  const rows = tallies.map(([name, tally]) => [
+    name,
+    String(tally.objects),
+    (tally.bytes / 1e6).toFixed(2),
+    (tally.storedBytes('default') / 1e6).toFixed(2),
+    (tally.dictionaryBytes('default') / 1e6).toFixed(2),
+    ...CONTENDERS.map((contender) => tally.ratio(contender).toFixed(2)),
+    ...rates.map(({ contender, work }) => rate(tally, contender, work)),
+  ]);
+  return [[...columns, ...ratios, ...rates.map(({ name }) => name)], ...rows];
+}
