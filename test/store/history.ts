@@ -59,14 +59,16 @@ export class History {
   readonly #buckets = new Map<BucketName, Map<string, Thing>>();
   readonly #uploads: OpenUpload[] = [];
   readonly #prefix: string;
+  readonly #body: (size: number, seed: number) => Buffer;
   #bucketCount = 0;
   #bytesSeed = 1;
 
   /** One write in `bigEvery` has several extents. Histories with different prefixes can share a store. */
-  constructor(dice: Dice, bigEvery = 40, prefix = '') {
+  constructor(dice: Dice, bigEvery = 40, prefix = '', body: (size: number, seed: number) => Buffer = noise) {
     this.#dice = dice;
     this.#bigEvery = bigEvery;
     this.#prefix = prefix;
+    this.#body = body;
   }
 
   /** One operation on one of the stores. */
@@ -109,7 +111,7 @@ export class History {
 
   #bytes(): Buffer {
     const size = this.#dice.roll(this.#bigEvery) === 0 ? 4 * 1024 * 1024 + 7 : this.#dice.pick(SIZES);
-    return noise(size, this.#bytesSeed++);
+    return this.#body(size, this.#bytesSeed++);
   }
 
   #things(bucket: BucketName): Map<string, Thing> {

@@ -3,6 +3,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { type Clock, systemClock, systemRandom } from '../../src/base/clock.ts';
 import type { BucketName } from '../../src/base/names.ts';
 import type { PutSource, Storage } from '../../src/base/object-store.ts';
+import type { Coder } from '../../src/codec/object-coding.ts';
 import type { IndexCommitter } from '../../src/store/committer.ts';
 import type { VolumeState } from '../../src/store/index-database.ts';
 import { Keeper } from '../../src/store/keeper.ts';
@@ -34,12 +35,20 @@ export interface KeeperScene {
   close(): Promise<void>;
 }
 
-export async function openScene(root: string, clock: Clock = systemClock): Promise<KeeperScene> {
-  const keeper = await Keeper.open({ root, clock, log: silentLog });
+export async function openScene(root: string, clock: Clock = systemClock, coder?: Coder): Promise<KeeperScene> {
+  const coding = coder === undefined ? {} : { coder };
+  const keeper = await Keeper.open({ root, clock, log: silentLog, ...coding });
   const stores: LocalStore[] = [];
   const session: KeeperScene['session'] = (id, ownClock = clock, wrap = (committer) => committer) => {
     const committer = wrap(keeper.session(id));
-    const store = openLocalStore({ root, committer, clock: ownClock, random: systemRandom, log: silentLog });
+    const store = openLocalStore({
+      root,
+      committer,
+      clock: ownClock,
+      random: systemRandom,
+      log: silentLog,
+      ...coding,
+    });
     stores.push(store);
     return store;
   };
@@ -56,9 +65,13 @@ export async function openScene(root: string, clock: Clock = systemClock): Promi
 }
 
 /** Runs `work` on a store in a folder that goes away afterwards. */
-export async function withScene(work: (scene: KeeperScene) => Promise<void>, clock?: Clock): Promise<void> {
+export async function withScene(
+  work: (scene: KeeperScene) => Promise<void>,
+  clock?: Clock,
+  coder?: Coder,
+): Promise<void> {
   const folder = temporaryFolder();
-  const scene = await openScene(folder.path, clock);
+  const scene = await openScene(folder.path, clock, coder);
   try {
     await work(scene);
     await scene.close();
