@@ -21,14 +21,14 @@ import { type Cut, planSections } from './section-plan.ts';
 /** A coding that saves less is not worth its decoding. */
 const SHARE_MAX = 0.95;
 /** Pixels of one section up to this are coded with every candidate; of more, a sample of this size decides. */
-const TRIAL_BYTES = 128 * 1024;
+const TRIAL_BYTES = 64 * 1024;
 /** Bytes of no known kind whose first ones do not shrink are left alone. */
 const SAMPLE_BYTES = 64 * 1024;
 
 /** What is tried for pixels of integers. A sequence of equals is decided by ratio, in favour of the first. */
 const CANDIDATES: Readonly<Record<Profile, readonly CodecNumber[]>> = {
-  default: [CODEC.htj2k, CODEC.med, CODEC.zstd],
-  'max-ratio': [CODEC.jpegls, CODEC.htj2k, CODEC.med, CODEC.zstd],
+  default: [CODEC.med, CODEC.htj2k, CODEC.zstd],
+  'max-ratio': [CODEC.jpegls, CODEC.med, CODEC.htj2k, CODEC.zstd],
 };
 /** Of floating point, and of integers of four and eight bytes. */
 const WIDE_CANDIDATES: readonly CodecNumber[] = [CODEC.shuffle, CODEC.zstd];

@@ -5,13 +5,14 @@
  * that begins and ends within a line.
  *
  * The hardest decision: small frames share a section. A codec needs some thousand pixels to learn what they are like, and each section costs 14
- * bytes and a call; a range of one frame of 8 KiB then decodes up to 64 KiB.
+ * bytes and a call; a range of one frame of 8 KiB then decodes up to 128 KiB, and an fMRI series
+ * takes 7 % less than frame by frame (256 KiB: another 0.5 %).
  */
 import type { PixelLayout } from '../format/content.ts';
 import type { Shape } from './plane-codec.ts';
 
 /** Frames share a section up to this. */
-const SECTION_BYTES = 64 * 1024;
+const SECTION_BYTES = 128 * 1024;
 
 export interface Cut {
   /** Half-open. */
