@@ -6,10 +6,14 @@
 import { crc32 } from '@node-rs/crc32';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
+import { magicClass } from '../format/content-magic.ts';
 import type { Location } from '../format/manifest.ts';
 import { RECORD_KIND, recordHead } from '../format/record.ts';
 import type { LocalEngine } from './local-engine.ts';
 import type { Pins } from './volume-seals.ts';
+
+/** `magicClass` sees no further. */
+const LOOK_BYTES = 132;
 
 /** Whose bytes they are, for the heads of the extents. */
 export interface ExtentOwner {
@@ -22,6 +26,8 @@ export interface ExtentOwner {
 /** A whole body: in memory when it fits into one record, else in extents. */
 export interface TakenBody {
   readonly size: number;
+  /** `CONTENT_CLASS` as far as the first bytes tell it. */
+  readonly class: number;
   readonly inline: { readonly buffers: readonly Buffer[]; readonly crc: number } | undefined;
   readonly extents: readonly Location[];
 }
@@ -59,6 +65,7 @@ class Taking {
   readonly #owner: ExtentOwner;
   readonly #pins: Pins;
   readonly #extents: Promise<Location>[] = [];
+  #class: number | undefined;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
 
@@ -83,21 +90,37 @@ class Taking {
   }
 
   async end(): Promise<TakenBody> {
-    if (this.#extents.length === 0)
-      return { size: this.size, inline: { buffers: this.#pending, crc: crcOf(this.#pending) }, extents: [] };
+    const contentClass = this.#look();
+    if (this.#extents.length === 0) {
+      const inline = { buffers: this.#pending, crc: crcOf(this.#pending) };
+      return { size: this.size, class: contentClass, inline, extents: [] };
+    }
     this.#append();
-    return { size: this.size, inline: undefined, extents: await Promise.all(this.#extents) };
+    return { size: this.size, class: contentClass, inline: undefined, extents: await Promise.all(this.#extents) };
   }
 
   async settled(): Promise<void> {
     await Promise.allSettled(this.#extents);
   }
 
+  #look(): number {
+    this.#class ??= magicClass(firstBytes(this.#pending));
+    return this.#class;
+  }
+
   #append(): void {
+    this.#look();
     this.#extents.push(guarded(appendExtent(this.#engine, this.#owner, this.#pending, this.#pendingBytes, this.#pins)));
     this.#pending = [];
     this.#pendingBytes = 0;
   }
+}
+
+/** As many as a look needs. */
+function firstBytes(chunks: readonly Buffer[]): Buffer {
+  const [first] = chunks;
+  if (first === undefined) return Buffer.alloc(0);
+  return first.length >= LOOK_BYTES ? first : Buffer.concat(chunks.slice(0, LOOK_BYTES)).subarray(0, LOOK_BYTES);
 }
 
 /** A rejection is met when the promise is awaited, which may be after the next chunk. */

@@ -38,6 +38,8 @@ export interface NewVersion {
   readonly bucketId: number;
   readonly key: Buffer;
   readonly size: number;
+  /** `CONTENT_CLASS` as far as it is known; the decider knows better for what it completes or changes. */
+  readonly class?: number;
   readonly digest: Buffer;
   readonly etagParts: number;
   readonly versionId: Buffer;

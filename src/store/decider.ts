@@ -83,7 +83,7 @@ export class Decider {
     if (current === undefined || !current.versionId.equals(ifVersion))
       throw new GatewayError('ConditionalRequestConflict');
     const manifest = this.#withPlacesOf(current, version.manifest);
-    return this.#writeVersion({ ...version, manifest }, decision.modifiedMs ?? nowMs);
+    return this.#writeVersion({ ...version, class: current.class, manifest }, decision.modifiedMs ?? nowMs);
   }
 
   /** Compaction may have moved the bytes of the version since the caller looked it up, and is about to drop the old places. */
@@ -96,6 +96,7 @@ export class Decider {
   #writeVersion(version: NewVersion, modifiedMs: number): number {
     const head = recordHead({
       kind: RECORD_KIND.manifest,
+      class: version.class ?? 0,
       payloadLength: version.manifest.length,
       payloadCrc: crc32(version.manifest),
       size: version.size,
@@ -202,7 +203,9 @@ export class Decider {
         throw new GatewayError('ConditionalRequestConflict');
     }
     checkWriteConditions(decision.conditions, current?.etag);
-    this.#writeVersion(version, nowMs);
+    const [first] = decision.parts;
+    const begin = first && this.#index.entry('parts', partKey(uploadId, first.number));
+    this.#writeVersion({ ...version, class: begin?.class ?? 0 }, nowMs);
     // The manifest ends the upload too, but may be compacted away before the records of the upload are.
     this.#endUpload(version.bucketId, version.key, uploadId, nowMs);
     return nowMs;

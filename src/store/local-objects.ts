@@ -22,6 +22,7 @@ import type {
   WriteConditions,
 } from '../base/object-store.ts';
 import { encodeAttributes } from '../format/attributes.ts';
+import { magicClass } from '../format/content-magic.ts';
 import { type Entry, EntryInfo, Entry as EntryView, encodeEntry, parseEtag } from '../format/index-entry.ts';
 import { objectIndexKey } from '../format/index-key.ts';
 import { encodeManifest, type Location, type ManifestPart } from '../format/manifest.ts';
@@ -202,6 +203,7 @@ export class LocalObjects implements ObjectStore {
     const { digest, parts: etagParts } = parseEtag(stored.etag);
     const head = recordHead({
       kind: isManifest ? RECORD_KIND.manifest : RECORD_KIND.object,
+      class: body.class,
       payloadLength: isManifest ? (payload[0] as Buffer).length : body.size,
       payloadCrc: isManifest || body.inline === undefined ? crcOf(payload) : body.inline.crc,
       size: body.size,
@@ -230,6 +232,7 @@ export class LocalObjects implements ObjectStore {
   ): Promise<ObjectInfo> {
     const extents = await asExtents(this.#engine, owner, body, pins);
     return this.#decideExtents(owner, body.size, extents, parts, stored, {
+      class: body.class,
       conditions,
       ifVersion: undefined,
       modifiedMs: undefined,
@@ -242,7 +245,12 @@ export class LocalObjects implements ObjectStore {
     extents: readonly Location[],
     parts: readonly ManifestPart[],
     stored: StoredAttributes,
-    how: { conditions: WriteConditions; ifVersion: Buffer | undefined; modifiedMs: number | undefined },
+    how: {
+      class: number;
+      conditions: WriteConditions;
+      ifVersion: Buffer | undefined;
+      modifiedMs: number | undefined;
+    },
   ): Promise<ObjectInfo> {
     const { digest, parts: etagParts } = parseEtag(stored.etag);
     const manifest = encodeManifest({ extents, parts });
@@ -258,7 +266,12 @@ export class LocalObjects implements ObjectStore {
       attributes,
       manifest,
     };
-    const { modifiedMs } = await this.#engine.pipe.decide({ kind: 'put', version, ...how });
+    const { class: contentClass, ...rest } = how;
+    const { modifiedMs } = await this.#engine.pipe.decide({
+      kind: 'put',
+      version: { ...version, class: contentClass },
+      ...rest,
+    });
     const single = extents.length === 1 ? extents[0] : undefined;
     return {
       ...stored,
@@ -287,6 +300,7 @@ export class LocalObjects implements ObjectStore {
         const { extents, parts } = await manifestOf(this.#engine, found.entry);
         const modifiedMs = source.keepModified === true ? found.entry.modifiedMs : undefined;
         return await this.#decideExtents(owner, found.entry.size, extents, parts, stored, {
+          class: found.entry.class,
           conditions,
           ifVersion: found.entry.versionId,
           modifiedMs,
@@ -375,5 +389,10 @@ function isOneRecord(source: PutSource): source is BytesSource {
 /** HOT PATH (bench/put-batch.ts): bytes that are here already, and become the payload of one record. */
 function bodyOf({ bytes, crc32: known }: BytesSource): TakenBody {
   const buffers = bytes.length === 0 ? [] : [bytes];
-  return { size: bytes.length, inline: { buffers, crc: known ?? crcOf(buffers) }, extents: [] };
+  return {
+    size: bytes.length,
+    class: magicClass(bytes),
+    inline: { buffers, crc: known ?? crcOf(buffers) },
+    extents: [],
+  };
 }

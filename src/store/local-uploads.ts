@@ -98,6 +98,7 @@ export class LocalUploads implements UploadStore {
         const { digest, parts: etagParts } = parseEtag(stored.etag);
         const head = recordHead({
           kind: body.inline === undefined ? RECORD_KIND.partManifest : RECORD_KIND.part,
+          class: body.class,
           payloadLength: body.inline === undefined ? (payload[0] as Buffer).length : body.size,
           payloadCrc: body.inline?.crc ?? crcOf(payload),
           size: body.size,
