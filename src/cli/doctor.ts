@@ -3,8 +3,10 @@
  * volumes. The examination only reads, so it also runs beside a gateway that serves; a rebuild needs the folder for itself.
  */
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { CodecPool } from '../codec/codec-pool.ts';
 import { type DoctorReport, examineStore } from '../store/doctor.ts';
 import { acquireFolderLock } from '../store/folder-lock.ts';
 import { IndexDatabase } from '../store/index-database.ts';
@@ -17,6 +19,7 @@ import { isTerminal, printLine, runVerb, type Terminal } from './terminal.ts';
 
 export interface DoctorOptions {
   readonly rebuildIndex?: boolean;
+  readonly deep?: boolean;
   readonly json?: boolean;
 }
 
@@ -37,6 +40,7 @@ export function register(program: Command): void {
     .description('Verify every record of a store, name damaged objects, and rebuild the index from the volumes.')
     .argument('[DIR]', 'data folder of the gateway (default: PENSTOCK_DATA, else ./data)')
     .option('--rebuild-index', 'make the index anew from the volumes first; no gateway may hold the folder')
+    .option('--deep', 'decode every coded object too, and compare it with the checksum of what was written')
     .option('--json', 'print the findings as one JSON object')
     .addHelpText('after', EXAMPLES + EXIT_HELP)
     .action(async (dir: string | undefined, options: DoctorOptions) => {
@@ -54,10 +58,15 @@ export async function doctor(dir: string | undefined, options: DoctorOptions, te
   }
   const index = IndexDatabase.open(indexFolder(root), 'read');
   try {
-    const report = await examineStore(root, index, progressOn(terminal));
+    const coder =
+      options.deep === true ? new CodecPool({ threads: availableParallelism(), isBackground: true }) : undefined;
+    const report = await examineStore(root, index, progressOn(terminal), coder).finally(() => coder?.close());
     await print(root, report, rebuilt, options, terminal);
     const isWell =
-      report.volumeFaults.length === 0 && report.damaged.length === 0 && (rebuilt?.unreadable.length ?? 0) === 0;
+      report.volumeFaults.length === 0 &&
+      report.damaged.length === 0 &&
+      report.indexFaults.length === 0 &&
+      (rebuilt?.unreadable.length ?? 0) === 0;
     return isWell ? EXIT.ok : EXIT.failed;
   } finally {
     await index.close();
@@ -109,6 +118,8 @@ async function print(
     `${root}: ${plural(report.objects, 'object')} and ${plural(report.records, 'record')} in ${plural(report.volumes, 'volume')}, ${formatBytes(report.bytes)} read, ${formatBytes(report.deadBytes)} for compaction to give back.`,
   );
   for (const fault of report.volumeFaults) await printLine(stdout, `Damage: ${fault}.`);
+  for (const fault of report.indexFaults)
+    await printLine(stdout, `Index: ${fault}; run "penstock doctor ${root} --rebuild-index".`);
   for (const { bucket, key, reason } of report.damaged)
     await printLine(stdout, `Damaged: s3://${bucket}/${key} (${reason}).`);
   if (report.damaged.length > 0) {
@@ -116,7 +127,7 @@ async function print(
       stdout,
       `${formatCount(report.damaged.length)} damaged; put them again or delete them. Everything else is intact.`,
     );
-  } else if (report.volumeFaults.length === 0) {
+  } else if (report.volumeFaults.length === 0 && report.indexFaults.length === 0) {
     await printLine(stdout, 'All is well.');
   } else {
     await printLine(stdout, 'No object is damaged: what is hurt was dead already, or can be read nevertheless.');

@@ -13,7 +13,7 @@ const CLASSES = 16;
 /** Parts of uploads that nobody has completed. */
 export const PARTS_ACCOUNT = 16;
 export const DICTIONARY_ACCOUNT = 17;
-const ACCOUNTS = 18;
+export const ACCOUNTS = 18;
 const FIELDS = 3;
 
 export interface Account {

@@ -4,10 +4,13 @@
  * no finding.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
+import type { Coder } from '../codec/object-coding.ts';
 import { Entry } from '../format/index-entry.ts';
 import { keyOfIndexKey, splitUploadKey } from '../format/index-key.ts';
 import { decodeManifest, type Location } from '../format/manifest.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
+import { ACCOUNTS, type ClassAccounts, scanAccounts } from './class-accounts.ts';
+import { CodedCheck, type CodedFault } from './doctor-coded.ts';
 import type { IndexDatabase, VolumeState } from './index-database.ts';
 import { readSuperblock, volumePath, walkVolume } from './volume-file.ts';
 import { VolumeReader } from './volume-reader.ts';
@@ -27,6 +30,8 @@ export interface DoctorReport {
   /** What is wrong with volumes, one sentence each. */
   readonly volumeFaults: string[];
   readonly damaged: DamagedObject[];
+  /** Where the index does not add up; a rebuild mends it. */
+  readonly indexFaults: string[];
   objects: number;
 }
 
@@ -42,12 +47,14 @@ interface Stretch {
   readonly end: number;
 }
 
+/** @param coder decodes every coded payload too; it stays the caller's */
 export async function examineStore(
   root: string,
   index: IndexDatabase,
   onProgress: DoctorProgress = () => {},
+  coder?: Coder,
 ): Promise<DoctorReport> {
-  const examination = new Examination(root, index);
+  const examination = new Examination(root, index, coder);
   return examination.run(onProgress);
 }
 
@@ -55,6 +62,7 @@ class Examination {
   readonly #root: string;
   readonly #index: IndexDatabase;
   readonly #reader: VolumeReader;
+  readonly #coder: Coder | undefined;
   readonly #bad = new Map<number, Stretch[]>();
   readonly report: DoctorReport = {
     volumes: 0,
@@ -63,12 +71,14 @@ class Examination {
     deadBytes: 0,
     volumeFaults: [],
     damaged: [],
+    indexFaults: [],
     objects: 0,
   };
 
-  constructor(root: string, index: IndexDatabase) {
+  constructor(root: string, index: IndexDatabase, coder: Coder | undefined) {
     this.#root = root;
     this.#index = index;
+    this.#coder = coder;
     this.#reader = new VolumeReader(root);
   }
 
@@ -80,6 +90,7 @@ class Examination {
       onProgress({ volume: i + 1, volumes: volumes.length, bytes: this.report.bytes, bytesTotal });
     }
     this.#nameObjects();
+    this.#accounts();
     this.#reader.close();
     return this.report;
   }
@@ -124,6 +135,7 @@ class Examination {
     const end = Math.min(length, volume.end);
     report.bytes += end;
     report.deadBytes += Math.max(0, volume.end - SUPERBLOCK_BYTES - volume.live);
+    const coded = new CodedCheck(fd, this.#coder);
     let steps = 0;
     for (const step of walkVolume(fd, {
       uuid: Buffer.from(volume.uuid, 'hex'),
@@ -138,7 +150,8 @@ class Examination {
         });
       else {
         report.records++;
-        if (step.payloadIntact === false)
+        if (step.payloadIntact === true) this.#codedFaults(volume.id, await coded.add(step));
+        else
           this.#fault(volume.id, `has a damaged payload in the record at byte ${step.offset}`, {
             start: step.offset,
             end: step.offset + step.length,
@@ -146,6 +159,20 @@ class Examination {
       }
       if (++steps % 256 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
+    this.#codedFaults(volume.id, await coded.end());
+    this.#knownDictionaries(volume, coded.dictionaryIds);
+  }
+
+  #codedFaults(volume: number, faults: readonly CodedFault[]): void {
+    for (const { record, what } of faults)
+      this.#fault(volume, what, { start: record.offset, end: record.offset + record.length });
+  }
+
+  #knownDictionaries(volume: VolumeState, ids: Iterable<number>): void {
+    this.#index.refresh();
+    const unknown = [...ids].filter((id) => this.#index.dictionary(volume.id, id) === undefined);
+    if (unknown.length === 0 || this.#isGone(volume)) return;
+    this.report.indexFaults.push(`${unknown.length} dictionaries of volume ${volume.id} are not known`);
   }
 
   #superblock(fd: number, { id, uuid }: VolumeState, path: string): void {
@@ -201,6 +228,24 @@ class Examination {
         if (reason !== undefined)
           name(upload.key, key, `part ${part.partCount} of upload ${uploadId.toString('hex')}: ${reason}`);
       }
+    }
+  }
+
+  /** Whether the accounts are what the entries add up to, in one snapshot; where a manifest cannot be read, nobody can say. */
+  #accounts(): void {
+    this.#index.refresh();
+    const accounts = this.#index.accounts();
+    if (accounts === undefined) return;
+    let counted: ClassAccounts;
+    try {
+      counted = scanAccounts(this.#index, (entry) => decodeManifest(this.#reader.readNow(entry.record)).extents);
+    } catch {
+      return;
+    }
+    for (let account = 0; account < ACCOUNTS; account++) {
+      const [said, real] = [accounts.of(account), counted.of(account)].map((a) => JSON.stringify(a));
+      if (said !== real)
+        this.report.indexFaults.push(`account ${account} says ${said}, and the entries add up to ${real}`);
     }
   }
 

@@ -9,7 +9,18 @@ import { objectIndexKey } from '../../src/format/index-key.ts';
 import { Keeper } from '../../src/store/keeper.ts';
 import { rebuildIndex } from '../../src/store/rebuild.ts';
 import { volumePath } from '../../src/store/volume-file.ts';
-import { bytesOf, bytesSource, found, KiB, key, MiB, noise, sameBytes, storedFor } from '../contract/scene.ts';
+import {
+  bytesOf,
+  bytesSource,
+  found,
+  KiB,
+  key,
+  MiB,
+  noise,
+  sameBytes,
+  storedFor,
+  streamSource,
+} from '../contract/scene.ts';
 import { accountsHold, anyBody, codingWith, lines, nothingIsWrong, realCoder, slice } from './coding-scene.ts';
 import { Dice, History } from './history.ts';
 import {
@@ -154,6 +165,28 @@ describe('the coding pass', () => {
       assert.deepEqual([classes.slice(1, 8), dictionaries], [before.classes.slice(1, 8), before.dictionaries]);
       await again.close();
       copy.remove();
+    }));
+
+  it('knows of bytes that are compressed already when they are put, however they come', () =>
+    withCoding(async (scene) => {
+      const { store, keeper } = scene;
+      const jpeg = (size: number): Buffer => Buffer.concat([Buffer.from('ffd8ffe0', 'hex'), noise(size)]);
+      await store.objects.put(BUCKET, key('a'), bytesSource(jpeg(100)), {});
+      await store.objects.put(BUCKET, key('a tagged'), bytesSource(jpeg(200)), {});
+      await store.objects.put(BUCKET, key('a tagged'), withTags(BUCKET, 'a tagged', { a: 'b' }), {});
+      await store.objects.put(BUCKET, key('if'), bytesSource(jpeg(300)), { ifNoneMatch: '*' });
+      await store.objects.put(BUCKET, key('chunks'), streamSource(jpeg(70_000)), {});
+      await store.objects.put(BUCKET, key('large'), streamSource(jpeg(5 * MiB)), {});
+      const upload = await store.uploads.create(BUCKET, key('parts'), NEW_UPLOAD);
+      const parts = [jpeg(5 * MiB), noise(1000)];
+      for (const [i, bytes] of parts.entries())
+        await store.uploads.putPart(BUCKET, key('parts'), upload, i + 1, bytesSource(bytes));
+      await store.uploads.complete(BUCKET, key('parts'), upload, [1, 2], () => storedFor(Buffer.concat(parts)), {});
+      const { classes } = keeper.storeStats();
+      assert.deepEqual([classes[CONTENT_CLASS.compressed]?.objects, classes[0]?.objects], [6, 0]);
+      await code(scene);
+      assert.equal(keeper.coding?.stats.objects, 0, 'and nobody looks at them again');
+      accountsHold(keeper);
     }));
 
   it('codes what comes later, and what compaction is about to copy', () =>
