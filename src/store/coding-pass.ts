@@ -23,7 +23,7 @@ import { type Candidate, codeObjects, extentsIfIntact } from './coding-step.ts';
 import type { CodingStats, CodingTools } from './coding-tools.ts';
 import type { VolumeState } from './index-database.ts';
 import type { KeeperHost } from './keeper-host.ts';
-import { OutputVolume } from './output-volume.ts';
+import { OUTPUT_SESSIONS, OutputVolume } from './output-volume.ts';
 import { placeId, type RelocationTools } from './relocator.ts';
 import { diskSpace, reserveBytes } from './store-root.ts';
 import { volumePath, type WalkedRecord, walkVolume } from './volume-file.ts';
@@ -37,7 +37,6 @@ const TURN_MS = 10_000;
 /** After a failure, or on a full disk. */
 const RETRY_MS = 60_000;
 const REST_MS_MAX = 1000;
-const SESSION = 'coding';
 
 interface Step {
   readonly candidates: Candidate[];
@@ -222,7 +221,7 @@ export class CodingPass {
 
   #openOutput(): OutputVolume {
     if (this.#output?.isFull === true) throw new Error('an output volume is full in the middle of a step');
-    this.#output ??= OutputVolume.open(this.#keeper, SESSION);
+    this.#output ??= OutputVolume.open(this.#keeper, OUTPUT_SESSIONS.coding);
     return this.#output;
   }
 

@@ -18,7 +18,7 @@ import { RECORD_KIND, type RecordHead, storedPayloadIsIntact } from '../format/r
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import type { VolumeState } from './index-database.ts';
 import type { KeeperHost } from './keeper-host.ts';
-import { OutputVolume } from './output-volume.ts';
+import { OUTPUT_SESSIONS, OutputVolume } from './output-volume.ts';
 import { keepsAlive, type MovedOwner, placeId, repointExtents, repointRecord } from './relocator.ts';
 import { diskSpace, reserveBytes } from './store-root.ts';
 import { readFully, volumePath, type WalkedRecord, walkVolume } from './volume-file.ts';
@@ -33,7 +33,6 @@ const RETRY_MS = 60_000;
 /** An active volume that nobody has written to for so long is sealed for less. */
 const QUIET_MS = 30_000;
 const QUIET_DEAD_BYTES = 1024 * 1024;
-const SESSION = 'compactor';
 /** Bytes and records copied between two rests. Rests are three times as long as the work. */
 const STEP_BYTES = 8 * 1024 * 1024;
 const STEP_RECORDS = 512;
@@ -267,7 +266,7 @@ export class Compactor {
   #copy(fd: number, found: WalkedRecord, from: Location, contentClass: number): Move | undefined {
     const payload = readFully(fd, from.offset + from.headLength, from.length);
     if (payload.length !== from.length || !storedPayloadIsIntact(found.head, payload)) return undefined;
-    this.#output ??= OutputVolume.open(this.#keeper, SESSION);
+    this.#output ??= OutputVolume.open(this.#keeper, OUTPUT_SESSIONS.compaction);
     if (!this.#bringDictionary(fd, found.head, from.volume, this.#output)) return undefined;
     // The walk's window moves on; what the head points into must not.
     const head = {

@@ -14,6 +14,13 @@ import { createVolumeFile, readFully, volumePath } from './volume-file.ts';
 
 const fdatasyncAsync = promisify(fdatasync);
 
+/** Who owns the volumes that the keeper copies to. What is behind the end of one was copied and not committed. */
+export const OUTPUT_SESSIONS = { compaction: 'compactor', coding: 'coding' } as const;
+
+export function isOutput(owner: string): boolean {
+  return owner === OUTPUT_SESSIONS.compaction || owner === OUTPUT_SESSIONS.coding;
+}
+
 /** A dictionary as it is stored: the bytes themselves, or one zstd frame of them. */
 export interface StoredDictionary {
   readonly id: number;

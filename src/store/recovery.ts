@@ -2,13 +2,15 @@
  * Brings the index up to date with the volumes, when the keeper starts and when a worker is gone. Behind the end that the index
  * knows of a volume there may be records that nobody acknowledged: whole ones are applied, what is torn is cut off, and the
  * volume is free for others. A volume that the index does not know (the keeper died between its making and the commit) is taken
- * in the same way: what is in a volume must never wait there for the next rebuild to come to light.
+ * in the same way: what is in a volume must never wait there for the next rebuild to come to light. Of copies that compaction or the coding
+ * pass had not committed the originals are still there: they are cut off.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import type { Applier } from './applier.ts';
 import type { StoreLog } from './committer.ts';
 import type { IndexDatabase, VolumeState } from './index-database.ts';
+import { isOutput } from './output-volume.ts';
 import { volumeFiles } from './rebuild.ts';
 import { readSuperblock, volumePath, walkVolume } from './volume-file.ts';
 
@@ -120,7 +122,8 @@ export class Recovery {
       index.transaction(() => index.setVolume({ ...volume, owner: '', sealed: true, damaged: true }));
       return;
     }
-    const end = transact(() => this.#replay(fd, volume, length));
+    // A copy beside its original would make a rebuilt index point to another place than this one.
+    const end = isOutput(volume.owner) ? volume.end : transact(() => this.#replay(fd, volume, length));
     if (end < length) ftruncateSync(fd, end);
     const current = index.volume(volume.id) as VolumeState;
     index.transaction(() => index.setVolume({ ...current, owner: '', sealed: true, end }));
