@@ -20,9 +20,12 @@ const layers = [
 
 /** Package -> the only places under src/ that may import it. A package that is not listed here may not be imported at all. */
 const homes = {
+  '@cornerstonejs/codec-charls': ['^src/codec/'],
+  '@cornerstonejs/codec-openjph': ['^src/codec/'],
   '@grpc/grpc-js': ['^src/client/'],
   // Records are checked where their bytes are laid out and where they are read back.
   '@node-rs/crc32': ['^src/(format|store)/'],
+  '@toondepauw/node-zstd': ['^src/codec/'],
   ajv: ['^src/config'],
   'cli-progress': ['^src/cli/'],
   commander: ['^src/cli/', '^src/main[.]ts$'],
