@@ -3,7 +3,7 @@
  * Codes the bytes of one section with the codecs that are tried for it, and lets nothing count that does not give them back.
  *
  * Promises: what is returned was decoded and compared. A codec that throws, or gives back other bytes, is passed over and counted; one that says
- * that it cannot (`undefined`) is only passed over. Bytes that no codec makes fewer are stored as they are, which cannot fail.
+ * that it cannot (`undefined`) is only passed over. Bytes of which no codec saves a twentieth are stored as they are, which cannot fail.
  *
  * Guarded by `npm run bench -- compression`.
  */
@@ -13,6 +13,9 @@ import { crc32Of } from '../format/crc32.ts';
 import type { CodecSet } from './codec-set.ts';
 import type { Dictionary } from './object-coding.ts';
 import { CODEC, type CodecNumber, type PlaneCodec, type Shape } from './plane-codec.ts';
+
+/** A coding that saves less is not worth its decoding. */
+export const SHARE_MAX = 0.95;
 
 export interface SectionContext {
   readonly codecs: CodecSet;
@@ -35,7 +38,7 @@ export function codecsFor(
   return found;
 }
 
-/** What the codec makes of the bytes, not verified; `undefined` when it cannot, or threw, or they grow. */
+/** What the codec makes of the bytes, not verified; `undefined` when it cannot, or threw, or saves too little. */
 export function tryCodec(
   context: SectionContext,
   codec: PlaneCodec,
@@ -44,7 +47,7 @@ export function tryCodec(
 ): Buffer | undefined {
   try {
     const coded = codec.encode(bytes, shape, dictionaryFor(context, codec));
-    return coded !== undefined && coded.length < bytes.length ? coded : undefined;
+    return coded !== undefined && coded.length <= bytes.length * SHARE_MAX ? coded : undefined;
   } catch {
     context.mismatches += 1;
     return undefined;
@@ -78,11 +81,11 @@ function sectionOf(codec: CodecNumber, bytes: Buffer, coded: Buffer, shape: Shap
   return { codec, shape, coded, length: bytes.length, crc: crc32Of(bytes, 0) };
 }
 
-export function rawSection(bytes: Buffer): SectionToStore {
+function rawSection(bytes: Buffer): SectionToStore {
   return sectionOf(CODEC.raw, bytes, bytes, undefined);
 }
 
-/** With the first of the codecs that makes fewer bytes and gives them back. */
+/** With the first of the codecs that saves enough and gives the bytes back. */
 export function codeInOrder(
   context: SectionContext,
   codecs: readonly PlaneCodec[],

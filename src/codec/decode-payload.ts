@@ -37,8 +37,6 @@ export function dictionaryIdOf(codec: PayloadCodec, stored: Buffer): number {
  */
 export function decodePayload(codecs: CodecSet, item: DecodeItem): Buffer {
   const { codec, size, range } = item;
-  if (size > LIMITS.extentBytes)
-    throw lost(`A coded payload says that it has ${size} bytes; the largest has ${LIMITS.extentBytes}`);
   if (range !== undefined && !(range.start >= 0 && range.start <= range.end && range.end <= size))
     throw new RangeError(`bytes ${range.start} to ${range.end} of ${size}`);
   switch (codec) {
@@ -53,6 +51,13 @@ export function decodePayload(codecs: CodecSet, item: DecodeItem): Buffer {
   }
 }
 
+/** Before anything is decoded: the stored bytes are those that were written, and ask for no more memory than a payload may take. */
+function checkStored({ stored, size }: DecodeItem): void {
+  if (size > LIMITS.extentBytes)
+    throw lost(`A coded payload should have ${size} bytes; the largest has ${LIMITS.extentBytes}`);
+  checkStoredCrc(stored);
+}
+
 function checkWhole(bytes: Buffer, item: DecodeItem): void {
   if (bytes.length !== item.size) throw lost(`A payload has ${bytes.length} bytes, and it should have ${item.size}`);
   if (crc32Of(bytes, 0) !== item.crc) throw lost('A payload does not have the CRC-32 of the bytes that were stored');
@@ -65,7 +70,7 @@ function decodeRaw(item: DecodeItem): Buffer {
 }
 
 function decodePlain(codecs: CodecSet, item: DecodeItem): Buffer {
-  checkStoredCrc(item.stored);
+  checkStored(item);
   const whole = Buffer.allocUnsafeSlow(item.size);
   decodeWith(codecs, CODEC.zstd, item.stored.subarray(4), undefined, whole, undefined);
   checkWhole(whole, item);
@@ -77,7 +82,7 @@ function decodePlain(codecs: CodecSet, item: DecodeItem): Buffer {
 }
 
 function decodeSections(codecs: CodecSet, item: DecodeItem): Buffer {
-  checkStoredCrc(item.stored);
+  checkStored(item);
   const payload = readCodedPayload(item.stored);
   if (payload.size !== item.size) throw lost(`A payload has ${payload.size} bytes, and it should have ${item.size}`);
   const dictionary = dictionaryBytes(payload.dictionaryId, item);

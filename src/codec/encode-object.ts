@@ -12,14 +12,12 @@ import { encodeCodedPayload, type SectionToStore } from '../format/coded-payload
 import { CONTENT_CLASS, type Content, type ContentClass, type PixelLayout } from '../format/content.ts';
 import { detectContent } from '../format/content-detect.ts';
 import { crc32Of } from '../format/crc32.ts';
-import { codecsFor, codeInOrder, codeWithBest, rawSection, type SectionContext, tryCodec } from './code-section.ts';
+import { codecsFor, codeInOrder, codeWithBest, type SectionContext, SHARE_MAX, tryCodec } from './code-section.ts';
 import type { CodecSet } from './codec-set.ts';
 import { type Encoded, type EncodeOptions, PAYLOAD_CODEC, type Profile } from './object-coding.ts';
 import { CODEC, type CodecNumber, type PlaneCodec, type Shape } from './plane-codec.ts';
 import { type Cut, planSections } from './section-plan.ts';
 
-/** A coding that saves less is not worth its decoding. */
-const SHARE_MAX = 0.95;
 /** Pixels of one section up to this are coded with every candidate; of more, a sample of this size decides. */
 const TRIAL_BYTES = 64 * 1024;
 /** Bytes of no known kind whose first ones do not shrink are left alone. */
@@ -75,27 +73,31 @@ function codeContent(
   content: Content,
   profile: Profile,
 ): SectionToStore[] | undefined {
-  if (content.isCompressed) return codeHeaderOnly(context, bytes, content.headerLength);
+  if (content.isCompressed) return undefined;
   const cuts = planSections(bytes.length, content.headerLength, content.pixels);
   const { pixels } = content;
-  if (pixels === undefined || !cuts.some(({ part }) => part === 'pixels')) return codeUnknown(context, bytes, cuts);
+  if (pixels === undefined || !cuts.some(({ part }) => part === 'pixels'))
+    return codeUnknown(context, bytes, cuts, content);
   const ranking = rankCodecs(context, bytes, cuts, pixels, profile);
   const isPlainZstd = ranking?.[0]?.number === CODEC.zstd;
   if (isPlainZstd && context.dictionary === undefined) return [codeBytes(context, bytes)];
   return cuts.map((cut) => codeCut(context, bytes, cut, ranking, candidatesFor(pixels, profile)));
 }
 
-/** Encapsulated images: what stands before them is worth a section when it is a good part of the object. */
-function codeHeaderOnly(context: SectionContext, bytes: Buffer, headerLength: number): SectionToStore[] | undefined {
-  if (headerLength < bytes.length * (1 - SHARE_MAX) || headerLength >= bytes.length) return undefined;
-  const header = codeHeader(context, bytes.subarray(0, headerLength));
-  return [header, rawSection(bytes.subarray(headerLength))];
-}
-
-/** Text, structured reports, anything: zstd, if a sample of it shrinks. */
-function codeUnknown(context: SectionContext, bytes: Buffer, cuts: readonly Cut[]): SectionToStore[] | undefined {
-  if (bytes.length > 2 * SAMPLE_BYTES && !shrinks(context, bytes.subarray(0, SAMPLE_BYTES))) return undefined;
-  if (context.dictionary === undefined) return [codeBytes(context, bytes)];
+/**
+ * Text, structured reports, anything: zstd, if a sample of it shrinks. What stands before an image that is compressed already is coded apart,
+ * so that the image is read without a decoder where it does not shrink.
+ */
+function codeUnknown(
+  context: SectionContext,
+  bytes: Buffer,
+  cuts: readonly Cut[],
+  content: Content,
+): SectionToStore[] | undefined {
+  const isEncapsulated = content.class === CONTENT_CLASS.compressed && content.headerLength > 0;
+  if (!isEncapsulated && bytes.length > 2 * SAMPLE_BYTES && !shrinks(context, bytes.subarray(0, SAMPLE_BYTES)))
+    return undefined;
+  if (!isEncapsulated && context.dictionary === undefined) return [codeBytes(context, bytes)];
   return cuts.map(({ start, end, part }) => {
     const section = bytes.subarray(start, end);
     return part === 'header' ? codeHeader(context, section) : codeBytes(context, section);
@@ -104,8 +106,7 @@ function codeUnknown(context: SectionContext, bytes: Buffer, cuts: readonly Cut[
 
 function shrinks(context: SectionContext, sample: Buffer): boolean {
   const zstd = context.codecs.get(CODEC.zstd);
-  const coded = zstd === undefined ? undefined : tryCodec(context, zstd, sample, undefined);
-  return coded !== undefined && coded.length <= sample.length * SHARE_MAX;
+  return zstd !== undefined && tryCodec(context, zstd, sample, undefined) !== undefined;
 }
 
 function codeBytes(context: SectionContext, bytes: Buffer): SectionToStore {
