@@ -351,8 +351,8 @@ export const LIMITS = {
   pictureSideMax: 65_535,
   /** Dictionaries that one thread keeps prepared, for coding and for decoding: about 0.5 MiB each. */
   preparedDictionariesMax: 16,
-  /** A WebAssembly module whose memory has grown beyond this is replaced by a fresh one after the call. */
-  wasmBytesMax: 64 * MiB,
+  /** A WebAssembly module whose memory has grown beyond this is replaced by a fresh one after the call. It begins with 50 MiB. */
+  wasmBytesMax: 128 * MiB,
 
   /** Dictionaries that the coding pass remembers for objects to come: those of 256 series. */
   seriesDictionariesBytesMax: 32 * MiB,

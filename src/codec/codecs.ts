@@ -1,10 +1,13 @@
 /** Every codec that this version has, one of each for a thread. */
+import { loadHtj2kCodec } from './htj2k-codec.ts';
+import { loadJpegLsCodec } from './jpeg-ls-codec.ts';
 import { medCodec } from './med-codec.ts';
 import type { PlaneCodec } from './plane-codec.ts';
 import { rawCodec } from './raw-codec.ts';
 import { shuffleCodec } from './shuffle-codec.ts';
-import { chooseZstd, type Zstd } from './zstd-binding.ts';
+import { chooseZstd } from './zstd-binding.ts';
 import { zstdCodec, zstdDictionaryCodec } from './zstd-codec.ts';
+import type { Zstd } from './zstd-interface.ts';
 
 export interface Codecs {
   readonly zstd: Zstd;
@@ -16,7 +19,9 @@ export interface Codecs {
 /** Loads what has to be compiled first. One call for each thread: codecs keep memory between their calls. */
 export async function loadCodecs(): Promise<Codecs> {
   const zstd = chooseZstd();
-  const all = [rawCodec(), zstdCodec(zstd), zstdDictionaryCodec(zstd), shuffleCodec(zstd), medCodec(zstd)];
+  const [htj2k, jpegLs] = await Promise.all([loadHtj2kCodec(), loadJpegLsCodec()]);
+  const plain = [rawCodec(), zstdCodec(zstd), zstdDictionaryCodec(zstd), shuffleCodec(zstd), medCodec(zstd)];
+  const all: readonly PlaneCodec[] = [...plain, htj2k, jpegLs];
   const byNumber = new Map<number, PlaneCodec>(all.map((codec) => [codec.number, codec]));
   return {
     zstd,

@@ -10,7 +10,7 @@ import { CLASSES, classTable, foresee, groupTable, recall } from './med-residual
 import { CODEC, type PlaneCodec, type Shape } from './plane-codec.ts';
 import { type Cursor, codeResiduals, decodeResiduals } from './residual-streams.ts';
 import { isPicture, planeLength, readPlane, writePlane } from './sample-planes.ts';
-import type { Zstd } from './zstd-binding.ts';
+import type { Zstd } from './zstd-interface.ts';
 
 const FLAG_GREEN = 1;
 const GREEN = 1;

@@ -9,7 +9,7 @@
  * Guarded by `npm run bench -- compression`.
  */
 import { CLASSES } from './med-residuals.ts';
-import type { Zstd } from './zstd-binding.ts';
+import type { Zstd } from './zstd-interface.ts';
 
 /** The Huffman codes of level 1 are those of all levels, and residuals have few repetitions to be found. */
 const LEVEL = 1;

@@ -9,7 +9,7 @@
  * Guarded by `npm run bench -- compression`.
  */
 import { CODEC, type PlaneCodec } from './plane-codec.ts';
-import type { Zstd } from './zstd-binding.ts';
+import type { Zstd } from './zstd-interface.ts';
 
 const LEVEL = 3;
 

@@ -1,7 +1,7 @@
 /** Bytes of any kind as one zstd frame, with or without the dictionary that the payload names. */
 import { CODEC, type PlaneCodec } from './plane-codec.ts';
-import type { Zstd } from './zstd-binding.ts';
 import { isRawContent } from './zstd-frame.ts';
+import type { Zstd } from './zstd-interface.ts';
 
 const LEVEL = 3;
 /** Headers are small and alike: nearly all of the time is the dictionary's. */

@@ -1,7 +1,7 @@
 /** zstd as Node brings it (node:zlib, since 22.15; with dictionaries since 22.19 and 24.6). */
 import * as zlib from 'node:zlib';
-import type { Zstd } from './zstd-binding.ts';
 import { type Frame, framesOf } from './zstd-frame.ts';
+import type { Zstd } from './zstd-interface.ts';
 
 interface ZstdOptions {
   readonly chunkSize: number;

@@ -6,8 +6,8 @@
  */
 import { Decoder, Encoder } from '@toondepauw/node-zstd';
 import { LIMITS } from '../base/limits.ts';
-import type { Zstd } from './zstd-binding.ts';
 import { framesOf, withContentSize } from './zstd-frame.ts';
+import type { Zstd } from './zstd-interface.ts';
 
 interface Prepared<T> {
   readonly level: number;
