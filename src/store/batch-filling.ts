@@ -2,6 +2,7 @@
 /** One fill of a batch: the entries so far, and what is left of the buffer. */
 import type { BatchEntry, ObjectInfo } from '../base/object-store.ts';
 import type { Run } from './read-plan.ts';
+import { payloadViews } from './run-read.ts';
 
 export class Filling {
   readonly entries: BatchEntry[] = [];
@@ -44,6 +45,11 @@ export class Filling {
       if (used > this.#into.length) return i;
     }
     return max;
+  }
+
+  /** Where the payloads of a run go, which fits. */
+  payloads<T>(run: Run<T>): Buffer[] {
+    return payloadViews(run, this.#into, this.#used);
   }
 
   /** Bytes that were put at the beginning of `room`. */

@@ -4,9 +4,8 @@
  * doctor checks. Parts of unfinished uploads and dictionaries have accounts of their own.
  */
 import { GatewayError } from '../base/errors.ts';
-import { Entry } from '../format/index-entry.ts';
-import { type Location, recordBytes } from '../format/manifest.ts';
-import type { IndexDatabase } from './index-database.ts';
+import type { Entry } from '../format/index-entry.ts';
+import type { Location } from '../format/manifest.ts';
 
 /** Classes have the numbers of `CONTENT_CLASS`; at most 15. */
 const CLASSES = 16;
@@ -97,26 +96,4 @@ export function addEntry(
 ): void {
   const account = table === 'parts' ? PARTS_ACCOUNT : entry.class;
   accounts.add(account, sign, sign * entry.size, sign * bytesStored);
-}
-
-/**
- * The accounts that the entries of the index add up to, in one snapshot of it: nothing here may begin another one.
- *
- * @param extentsOf of an entry's manifest; none for one that cannot be read
- */
-export function scanAccounts(index: IndexDatabase, extentsOf: (entry: Entry) => readonly Location[]): ClassAccounts {
-  const accounts = new ClassAccounts();
-  const start = Buffer.from([0]);
-  for (const table of ['objects', 'parts'] as const) {
-    for (const { value } of index.range(table, start, undefined)) {
-      const entry = new Entry(value);
-      let bytes = 0;
-      for (const place of placesOf(entry, () => extentsOf(entry))) bytes += recordBytes(place);
-      addEntry(accounts, table, entry, 1, bytes);
-    }
-  }
-  for (const { location } of index.dictionaries()) {
-    accounts.add(DICTIONARY_ACCOUNT, 1, location.size, recordBytes(location));
-  }
-  return accounts;
 }

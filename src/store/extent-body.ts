@@ -15,16 +15,16 @@ export function slicesOf(extents: readonly Location[], start: number, end: numbe
   const slices: Slice[] = [];
   let at = 0;
   for (let index = 0; index < extents.length && at < end; index++) {
-    const { length } = extents[index] as Location;
-    if (at + length > start) slices.push({ index, from: Math.max(0, start - at), to: Math.min(length, end - at) });
-    at += length;
+    const { size } = extents[index] as Location;
+    if (at + size > start) slices.push({ index, from: Math.max(0, start - at), to: Math.min(size, end - at) });
+    at += size;
   }
   return slices;
 }
 
 /**
  * Yields the range `start` to `end`. When compaction moved the object meanwhile, `renew` gives the manifest of the same version
- * in its new place (extents keep their number and lengths), or throws.
+ * in its new place, perhaps coded (extents keep their number and sizes), or throws.
  *
  * @throws GatewayError DataLoss that names `resource`
  */
@@ -39,10 +39,11 @@ export async function* extentBody(
 ): AsyncGenerator<Buffer> {
   let { extents } = manifest;
   const slices = slicesOf(extents, start, end);
-  const fetch = async (slice: Slice): Promise<Buffer> => {
+  const fetch = async ({ index, from, to }: Slice): Promise<Buffer> => {
     for (let attempt = 0; ; attempt++) {
+      const extent = extents[index] as Location;
       try {
-        return await reader.read(extents[slice.index] as Location);
+        return await (to - from === extent.size ? reader.read(extent) : reader.readRange(extent, from, to));
       } catch (error) {
         if (!(error instanceof VolumeGone) || attempt === 3) throw dataLossOf(error, resource);
         extents = (await renew()).extents;
@@ -52,12 +53,11 @@ export async function* extentBody(
   let ahead = slices[0] === undefined ? undefined : fetch(slices[0]);
   for (let i = 0; i < slices.length; i++) {
     signal?.throwIfAborted();
-    const slice = slices[i] as Slice;
     const bytes = await (ahead as Promise<Buffer>);
     const next = slices[i + 1];
     ahead = next === undefined ? undefined : fetch(next);
     ahead?.catch(() => {}); // met when it is awaited
-    yield bytes.subarray(slice.from, slice.to);
+    yield bytes;
   }
 }
 

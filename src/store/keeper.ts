@@ -17,8 +17,9 @@ import type { Entry } from '../format/index-entry.ts';
 import type { Location, Manifest } from '../format/manifest.ts';
 import { decodeRecordHead, type RecordHead } from '../format/record.ts';
 import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
+import { scanAccounts } from './account-scan.ts';
 import { Applier, type ManifestReader } from './applier.ts';
-import { type Account, ClassAccounts, DICTIONARY_ACCOUNT, PARTS_ACCOUNT, scanAccounts } from './class-accounts.ts';
+import { type Account, ClassAccounts, DICTIONARY_ACCOUNT, PARTS_ACCOUNT } from './class-accounts.ts';
 import { CodingPass } from './coding-pass.ts';
 import {
   type DecisionOutcome,

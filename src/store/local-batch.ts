@@ -1,7 +1,8 @@
 // HOT PATH (bench/batch.ts)
 /**
  * A batch of the local store: look-ups by window, a read plan for each, and bytes read straight into the buffer of who sends them.
- * Whole small objects, which are nearly all, take that way; ranges, and objects of more than one record or one buffer, are read by `get`.
+ * Whole small objects, which are nearly all, take that way; those that are stored coded land as slow reads do, when they were decoded;
+ * ranges, and objects of more than one record or one buffer, are read by `get`.
  *
  * The hardest decision: reads that the page cache answers are done synchronously, where each costs a third, and one that is slow
  * sends everything that is planned to the thread pool at once, bounded in bytes. `VolumeReader` decides which it is at the moment.
@@ -11,25 +12,22 @@ import { asGatewayError, type GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BatchEntry, BatchOptions, BatchRead, BatchRef, ObjectStore } from '../base/object-store.ts';
 import type { EntryInfo } from '../format/index-entry.ts';
+import type { Location } from '../format/manifest.ts';
 import { Filling } from './batch-filling.ts';
-import { BatchFlights, type Landed } from './batch-flights.ts';
+import { BatchFlights, type Landed, type Passenger } from './batch-flights.ts';
 import { BatchLookup, type Looked, resourceOf } from './batch-lookup.ts';
 import { BatchOverGet } from './batch-over-get.ts';
+import { planByPlace, planStrict, type RunStep, type Step } from './batch-steps.ts';
 import { BatchTrace } from './batch-trace.ts';
 import { dataLossOf } from './data-loss.ts';
 import type { LocalEngine } from './local-engine.ts';
-import { planInOrder, planSorted, type Run, type Wanted } from './read-plan.ts';
+import type { Run, Wanted } from './read-plan.ts';
 import { VolumeGone } from './record-reader.ts';
 import { checkedIn, readBuffers, runStart } from './run-read.ts';
+import { isFrame, PAYLOAD_CRC_BYTES } from './stored-frame.ts';
 
 /** How often a slot is looked up again when compaction came between. */
 const ATTEMPTS = 5;
-
-/** Who wants a payload. */
-export interface Whole {
-  readonly slot: number;
-  readonly info: EntryInfo;
-}
 
 /** A payload in memory, handed out up to `at`. */
 interface Partial {
@@ -42,24 +40,6 @@ interface Other {
   readonly batch: BatchRead;
 }
 
-type Step =
-  | { readonly kind: 'failed'; readonly slot: number; readonly error: GatewayError }
-  | {
-      readonly kind: 'bytes';
-      readonly slot: number;
-      readonly info: EntryInfo;
-      readonly bytes: Buffer;
-      readonly crc: number;
-    }
-  | { readonly kind: 'run'; readonly run: Run<Whole> }
-  /** By `get`: a range, or an object that is not one record of this size. */
-  | { readonly kind: 'other'; readonly slot: number };
-
-const PLAN = {
-  gapBytesMax: LIMITS.batchGapBytesMax,
-  runBytesMax: LIMITS.batchRunBytesMax,
-  runItemsMax: LIMITS.batchRunItemsMax,
-};
 const NOTHING = Buffer.alloc(0);
 /** What lies between payloads of a run is read into it. */
 const DROPPED = Buffer.allocUnsafeSlow(LIMITS.batchGapBytesMax);
@@ -76,6 +56,8 @@ export class LocalBatch implements BatchRead {
   #servedCount = 0;
   #steps: Step[] = [];
   #stepAt = 0;
+  /** Completion order: runs to decode, which take off whenever there is room, so that threads work while raw ones are read. */
+  #coded: Run<Passenger>[] = [];
   /** A look-up that waits for pages of the index. */
   #looking: Promise<void> | undefined;
   /** The slot that is read by `get`. */
@@ -166,14 +148,15 @@ export class LocalBatch implements BatchRead {
 
   /** Begins the next step. False: nothing can be done now, or it does not fit into what is left of the buffer. */
   #step(filling: Filling): boolean {
+    this.#launchCoded();
     const step = this.#steps[this.#stepAt];
-    if (step === undefined) return this.#planNext();
+    if (step === undefined) return this.#coded.length === 0 && this.#planNext();
     const mustWait = this.#isStrict && (this.#flights.isBusy || this.#other !== undefined);
-    if (step.kind === 'run') return this.#run(step.run, filling, mustWait);
+    if (step.kind === 'run') return this.#run(step, filling, mustWait);
     if (mustWait || (step.kind === 'other' && this.#other !== undefined)) return false;
     this.#stepAt++;
     if (step.kind === 'failed') this.#fail(step.slot, step.error, filling);
-    else if (step.kind === 'bytes') this.#partial = { landed: { ...step, error: undefined }, at: 0 };
+    else if (step.kind === 'bytes') this.#partial = { landed: { ...step, isFrame: false, error: undefined }, at: 0 };
     else {
       const batch = new BatchOverGet(this.#objects, [this.#refs[step.slot] as BatchRef], {
         ...this.#options,
@@ -185,6 +168,10 @@ export class LocalBatch implements BatchRead {
       return filling.entries.length === 0; // who waits for it has nothing else
     }
     return true;
+  }
+
+  #launchCoded(): void {
+    while (this.#coded.length > 0 && this.#flights.beginCoded(this.#coded[0] as Run<Passenger>)) this.#coded.shift();
   }
 
   // --- planning ---
@@ -204,86 +191,78 @@ export class LocalBatch implements BatchRead {
   }
 
   #plan(looked: readonly Looked[]): void {
-    const isStrict = this.#isStrict;
-    const steps: Step[] = [];
-    const others: Step[] = [];
-    let wanted: Wanted<Whole>[] = [];
-    const planRuns = (): void => {
-      const runs = isStrict ? planInOrder(wanted, PLAN) : planSorted(wanted, PLAN);
-      for (const run of runs) steps.push({ kind: 'run', run });
-      wanted = [];
-    };
-    for (const each of looked) {
+    const wanted = looked.map((each) => {
       if (this.#trace !== undefined) this.#trace.saw(this.#refs[each.slot] as BatchRef, each.info?.entry.payload);
-      const step = this.#stepOf(each);
-      if (!('kind' in step)) {
-        wanted.push(step);
-        continue;
-      }
-      if (isStrict) planRuns();
-      (step.kind === 'other' && !isStrict ? others : steps).push(step);
-    }
-    planRuns();
-    this.#steps = [...steps, ...others];
+      return this.#stepOf(each);
+    });
+    const { steps, coded } = this.#isStrict ? planStrict(wanted) : planByPlace(wanted);
+    this.#steps = steps;
     this.#stepAt = 0;
+    this.#coded = coded;
   }
 
-  #stepOf({ slot, info, error }: Looked): Step | Wanted<Whole> {
+  #stepOf({ slot, info, error }: Looked): Step | Wanted<Passenger> {
     if (info === undefined) return { kind: 'failed', slot, error: error as GatewayError };
     const location = info.entry.payload;
     if ((this.#refs[slot] as BatchRef).range !== undefined) return { kind: 'other', slot };
     if (location === undefined) {
       return info.size === 0 ? { kind: 'bytes', slot, info, bytes: NOTHING, crc: 0 } : { kind: 'other', slot };
     }
+    if (location.codec !== 0 && this.#isWantedAsFrame(info, location))
+      return { location, who: { slot, info, asFrame: true } };
     const bytes = this.#engine.reader.cached(location);
     if (bytes !== undefined) {
       this.cacheHits++;
       return { kind: 'bytes', slot, info, bytes, crc: location.crc };
     }
-    return location.length > LIMITS.batchWholeBytesMax ? { kind: 'other', slot } : { location, who: { slot, info } };
+    if (location.size > LIMITS.batchWholeBytesMax) return { kind: 'other', slot };
+    return { location, who: { slot, info, asFrame: false } };
+  }
+
+  #isWantedAsFrame(info: EntryInfo, location: Location): boolean {
+    const { acceptZstdBytesMax: max } = this.#options;
+    return max !== undefined && location.length - PAYLOAD_CRC_BYTES <= max && isFrame(info, location);
   }
 
   // --- runs ---
 
-  #run(run: Run<Whole>, filling: Filling, mustWait: boolean): boolean {
-    if (mustWait) return this.#takeOff(run);
+  #run(step: RunStep, filling: Filling, mustWait: boolean): boolean {
+    const { run } = step;
+    if (mustWait || step.isCoded) return this.#takeOff(step);
     const fitting = filling.fitting(run);
     if (fitting === 0) {
       if (filling.entries.length > 0) return false;
-      return this.#takeOff(run); // larger than the whole buffer: read apart, handed out in slices
+      return this.#takeOff(step); // larger than the whole buffer: read apart, handed out in slices
     }
     const done = this.#readNow(fitting === run.items.length ? run : firstOf(run, fitting), filling);
-    if (done === undefined) return this.#takeOff(run);
+    if (done === undefined) return this.#takeOff(step);
     if (done === run.items.length) this.#stepAt++;
-    else this.#steps[this.#stepAt] = { kind: 'run', run: { ...run, items: run.items.slice(done) } };
+    else this.#steps[this.#stepAt] = { ...step, run: { ...run, items: run.items.slice(done) } };
     return true;
   }
 
-  #takeOff(run: Run<Whole>): boolean {
-    if (!this.#flights.begin(run)) return false;
+  #takeOff({ run, isCoded }: RunStep): boolean {
+    if (!(isCoded ? this.#flights.beginCoded(run) : this.#flights.begin(run))) return false;
     this.#stepAt++;
     return true;
   }
 
   /** How many items are done with; `undefined` when the disk is slow at the moment. Ends at a damaged one, whose bytes nobody gets. */
-  #readNow(run: Run<Whole>, filling: Filling): number | undefined {
+  #readNow(run: Run<Passenger>, filling: Filling): number | undefined {
     const { reader } = this.#engine;
-    const { room } = filling;
+    const payloads = filling.payloads(run);
     let have: number | undefined;
     try {
-      have = reader.readAcrossNow(run.volume, runStart(run), readBuffers(run, room, DROPPED));
+      have = reader.readAcrossNow(run.volume, runStart(run), readBuffers(run, payloads, DROPPED));
     } catch (error) {
       for (const { who } of run.items) this.#failRead(who.slot, error, filling);
       return run.items.length;
     }
     if (have === undefined) return undefined;
-    let at = 0;
     for (let i = 0; i < run.items.length; i++) {
-      const { location, who } = run.items[i] as Wanted<Whole>;
-      const bytes = room.subarray(at, at + location.length);
-      at += location.length;
+      const { location, who } = run.items[i] as Wanted<Passenger>;
       try {
-        checkedIn(run, location, bytes, have);
+        checkedIn(run, location, payloads[i] as Buffer, have);
       } catch (error) {
         this.#failRead(who.slot, error, filling);
         return i + 1;
@@ -294,11 +273,12 @@ export class LocalBatch implements BatchRead {
     return run.items.length;
   }
 
-  #land({ slot, info, bytes, crc, error }: Landed): void {
-    if (error === undefined) this.#partial = { landed: { slot, info, bytes, crc, error }, at: 0 };
+  #land(landed: Landed): void {
+    const { slot, error } = landed;
+    if (error === undefined) this.#partial = { landed, at: 0 };
     else if (!this.#lookAgain(slot, error)) {
       const failure = asGatewayError(dataLossOf(error, resourceOf(this.#refs, slot)));
-      this.#partial = { landed: { slot, info, bytes: NOTHING, crc: 0, error: failure }, at: 0 };
+      this.#partial = { landed: { ...landed, error: failure }, at: 0 };
     }
   }
 
@@ -307,7 +287,7 @@ export class LocalBatch implements BatchRead {
   /** False: it waits for the next buffer. */
   #handOut(filling: Filling): boolean {
     const partial = this.#partial as Partial;
-    const { slot, info, bytes, crc, error } = partial.landed;
+    const { slot, info, bytes, crc, isFrame, error } = partial.landed;
     if (error !== undefined) {
       this.#partial = undefined;
       this.#fail(slot, error as GatewayError, filling);
@@ -319,7 +299,9 @@ export class LocalBatch implements BatchRead {
     partial.at += length;
     const isLast = partial.at === bytes.length;
     const isWhole = from === 0 && isLast; // its CRC is known
-    filling.add(slot, info, length, from, isLast, isWhole ? crc : crc32(filling.room.subarray(0, length)));
+    if (isFrame)
+      filling.addEntry({ slot, length, offset: 0, isLast, crc32: crc, info, encoding: 'zstd' }); // it fits: see `asFrame`
+    else filling.add(slot, info, length, from, isLast, isWhole ? crc : crc32(filling.room.subarray(0, length)));
     if (isLast) {
       this.#partial = undefined;
       this.#serve(slot);

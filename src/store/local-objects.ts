@@ -37,6 +37,7 @@ import { findEntry, type LocalEngine, manifestOf } from './local-engine.ts';
 import { listPage } from './local-list.ts';
 import { partInfo } from './part-info.ts';
 import { VolumeGone } from './record-reader.ts';
+import { isFrame, PAYLOAD_CRC_BYTES } from './stored-frame.ts';
 import type { Pins } from './volume-seals.ts';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -117,9 +118,10 @@ export class LocalObjects implements ObjectStore {
     if (options.partNumber === undefined && (single !== undefined || size === 0)) {
       const { start, end } = options.range === undefined ? { start: 0, end: size } : resolveRange(options.range, size);
       if (single === undefined) return { info, start, end, body: NO_BYTES };
-      const read = this.#engine.reader.read(single);
-      const bytes = read instanceof Promise ? await read : read;
-      return { info, start, end, body: end - start === bytes.length ? bytes : bytes.subarray(start, end) };
+      const { reader } = this.#engine;
+      if (options.acceptZstd === true && isFrame(info, single)) return this.#readFrame(info, single);
+      const read = end - start === single.size ? reader.read(single) : reader.readRange(single, start, end);
+      return { info, start, end, body: read instanceof Promise ? await read : read };
     }
     const manifest = await manifestOf(this.#engine, entry);
     const { start, end } = rangeOf(options, info, () =>
@@ -128,6 +130,12 @@ export class LocalObjects implements ObjectStore {
     const renew = async () => manifestOf(this.#engine, this.#sameVersion(state, key, entry));
     const body = extentBody(this.#engine.reader, manifest, start, end, renew, `/${state.name}/${key}`, signal);
     return { info, start, end, body: start === end ? NO_BYTES : body };
+  }
+
+  /** Stored bytes, without the CRC-32 before them. */
+  async #readFrame(info: EntryInfo, location: Location): Promise<ObjectRead> {
+    const stored = await this.#engine.reader.readStored(location);
+    return { info, start: 0, end: info.size, body: stored.subarray(PAYLOAD_CRC_BYTES), encoding: 'zstd' };
   }
 
   /** The entry of the same version after a move. */

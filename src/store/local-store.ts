@@ -7,8 +7,12 @@ import { ByteGate } from '../base/byte-gate.ts';
 import type { Clock, RandomSource } from '../base/clock.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { Storage } from '../base/object-store.ts';
+import { CodecPool } from '../codec/codec-pool.ts';
+import type { Coder } from '../codec/object-coding.ts';
 import { CommitPipe } from './commit-pipe.ts';
 import type { IndexCommitter, StoreLog } from './committer.ts';
+import { DecodingReader, type DecodingStats } from './decoding-reader.ts';
+import { DictionaryCache, type DictionaryPlaces } from './dictionary-cache.ts';
 import { IndexDatabase } from './index-database.ts';
 import { LocalBuckets } from './local-buckets.ts';
 import { BucketTable, IndexWarmth, type LocalEngine } from './local-engine.ts';
@@ -32,12 +36,15 @@ export interface LocalStoreOptions {
   /** Puts a cache around the reader of volumes; one that can is also read ahead into. */
   readonly cache?: (reader: RecordReader) => RecordReader & Partial<AheadCache>;
   readonly warmth?: IndexWarmth;
+  /** Decodes what is stored coded; it stays the caller's. Absent: a thread of the store's own, which starts when it is needed. */
+  readonly coder?: Coder;
 }
 
 export interface LocalStoreStats {
   /** Groups of records written and flushed by this worker. */
   readonly groups: Readonly<GroupStats>;
   readonly bytesInFlight: number;
+  readonly decoded: Readonly<DecodingStats>;
 }
 
 export interface LocalStore extends Storage {
@@ -54,8 +61,11 @@ export function openLocalStore(options: LocalStoreOptions): LocalStore {
   const volumeBytesMax = volumeBytesFor(diskSpace(root).totalBytes);
   const appender = new VolumeAppender({ root, committer, pipe, clock, log, volumeBytesMax });
   const volumes = new VolumeReader(root);
-  const cache = options.cache?.(volumes);
-  const reader = cache ?? volumes;
+  const coder = options.coder ?? new CodecPool({ threads: 1, isBackground: false });
+  const dictionaries = new DictionaryCache(volumes, placesIn(index), coder);
+  const decoding = new DecodingReader(volumes, dictionaries, coder);
+  const cache = options.cache?.(decoding);
+  const reader = cache ?? decoding;
   committer.subscribe({
     volumeDropped: (volume) => reader.drop(volume),
     sealWanted: (volume) => appender.rotate(volume),
@@ -85,12 +95,23 @@ export function openLocalStore(options: LocalStoreOptions): LocalStore {
     objects: new LocalObjects(engine),
     uploads: new LocalUploads(engine),
     buckets: new LocalBuckets(engine),
-    stats: () => ({ groups: appender.stats, bytesInFlight: engine.gate.held }),
+    stats: () => ({ groups: appender.stats, bytesInFlight: engine.gate.held, decoded: decoding.stats }),
     stop: async () => {
       await engine.ahead?.stop();
       await appender.stop();
+      if (options.coder === undefined) await coder.close();
       reader.close();
       await index.close();
+    },
+  };
+}
+
+function placesIn(index: IndexDatabase): DictionaryPlaces {
+  return {
+    placeOf: (volume, id) => index.dictionary(volume, id),
+    hasVolume: (volume) => {
+      const state = index.volume(volume);
+      return state !== undefined && state.dropped !== true;
     },
   };
 }

@@ -6,15 +6,16 @@
  * The hardest decision: it pays or not is seen in the cache alone, where every byte that was read ahead is either used or thrown away;
  * the window follows these counts (`AheadWindow`), so that wrong guesses and wrong advice cost a megabyte now and then.
  */
-import { crc32 } from '@node-rs/crc32';
 import { LIMITS } from '../base/limits.ts';
 import type { BatchRef } from '../base/object-store.ts';
 import { Entry } from '../format/index-entry.ts';
 import { afterPrefix, keyOfIndexKey, objectIndexKey } from '../format/index-key.ts';
 import { type Location, locationOf } from '../format/manifest.ts';
+import { RECORD_KIND, storedPayloadIsIntact } from '../format/record.ts';
 import { BatchLookup } from './batch-lookup.ts';
 import type { BatchTrace } from './batch-trace.ts';
 import type { Ahead, LocalEngine } from './local-engine.ts';
+import type { StoredPayload } from './record-reader.ts';
 import { recordsIn, type ScannedRecord } from './record-scan.ts';
 import { Sequences } from './sequences.ts';
 
@@ -128,7 +129,7 @@ export class ReadAhead implements Ahead {
   }
 
   async #readLocations(locations: readonly Location[]): Promise<void> {
-    const wanted = locations.filter((location) => location.length <= LIMITS.batchWholeBytesMax);
+    const wanted = locations.filter((location) => location.size <= LIMITS.batchWholeBytesMax);
     let next = 0;
     const read = async (): Promise<void> => {
       for (let location = wanted[next++]; location !== undefined; location = wanted[next++]) {
@@ -150,19 +151,38 @@ export class ReadAhead implements Ahead {
       const bytes = Buffer.allocUnsafeSlow(Math.min(SCAN_BYTES, state.end - at));
       const have = await this.#engine.reader.readAcross(volume, at, [bytes]);
       let end = at;
+      const coded: StoredPayload[] = [];
+      let codedBytes = 0;
       for (const record of recordsIn(bytes.subarray(0, have), uuid, at)) {
-        if (this.#cache.aheadRoom <= 0) return;
-        this.#addScanned(volume, record);
+        if (this.#cache.aheadRoom <= codedBytes) break;
+        const payload = this.#addScanned(volume, record);
+        if (payload !== undefined) coded.push(payload);
+        codedBytes += payload?.location.size ?? 0;
         end = record.end;
       }
+      await this.#addDecoded(coded);
       if (end === at) return; // a record larger than a scan, or damage
       at = end;
     }
   }
 
-  #addScanned(volume: number, { head, offset, headLength, payload }: ScannedRecord): void {
+  /** Adds a record to the cache, or answers what must be decoded before. */
+  #addScanned(volume: number, { head, offset, headLength, payload }: ScannedRecord): StoredPayload | undefined {
     const location = locationOf(head, { volume, offset, headLength });
-    if (payload.length === 0 || this.#cache.has(location)) return;
-    if (crc32(payload) === head.payloadCrc) this.#cache.addAhead(location, payload);
+    if (payload.length === 0 || head.kind === RECORD_KIND.dictionary) return undefined;
+    if (location.size > LIMITS.batchWholeBytesMax && location.codec !== 0) return undefined;
+    if (this.#cache.has(location) || !storedPayloadIsIntact(head, payload)) return undefined;
+    if (location.codec !== 0) return { location, stored: payload };
+    this.#cache.addAhead(location, payload);
+    return undefined;
+  }
+
+  async #addDecoded(coded: readonly StoredPayload[]): Promise<void> {
+    if (coded.length === 0) return;
+    const decoded = await this.#engine.reader.decode(coded);
+    for (let i = 0; i < decoded.length; i++) {
+      const bytes = decoded[i] as Buffer | Error;
+      if (Buffer.isBuffer(bytes)) this.#cache.addAhead((coded[i] as StoredPayload).location, bytes);
+    }
   }
 }

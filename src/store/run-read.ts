@@ -15,16 +15,28 @@ export function runBytes<T>(run: Run<T>): number {
   return bytes;
 }
 
-/** Buffers for a read from `runStart`: payloads lie in `room` one behind the other, gaps in `dropped`, which is written over. */
-export function readBuffers<T>(run: Run<T>, room: Buffer, dropped: Buffer): Buffer[] {
-  const buffers: Buffer[] = [];
-  let at = 0;
-  let end = -1;
+/** Where each payload of a run goes: one behind the other in `room`, from `at` on. */
+export function payloadViews<T>(run: Run<T>, room: Buffer, at = 0): Buffer[] {
+  const views: Buffer[] = [];
+  let start = at;
   for (const { location } of run.items) {
+    const end = start + location.length;
+    views.push(room.subarray(start, end));
+    start = end;
+  }
+  return views;
+}
+
+/** Buffers for a read from `runStart`: the payloads' own, and between them `dropped` for gaps, which is written over. */
+export function readBuffers<T>(run: Run<T>, payloads: Buffer[], dropped: Buffer): Buffer[] {
+  if (payloads.length === 1) return payloads;
+  const buffers: Buffer[] = [];
+  let end = -1;
+  for (let i = 0; i < payloads.length; i++) {
+    const { location } = run.items[i] as Run<T>['items'][number];
     const start = payloadStart(location);
     if (end !== -1 && start > end) buffers.push(dropped.subarray(0, start - end));
-    buffers.push(room.subarray(at, at + location.length));
-    at += location.length;
+    buffers.push(payloads[i] as Buffer);
     end = start + location.length;
   }
   return buffers;

@@ -1,5 +1,5 @@
 /**
- * Reads payloads from volume files and checks them. HOT PATH (bench/read.ts).
+ * Reads payloads from volume files, as they lie there, and checks them. HOT PATH (bench/read.ts).
  *
  * Optimistic synchronous reads: a `pread` that the page cache answers costs 2 to 4 µs, an asynchronous one 12 to 20 (2026-11,
  * shared 2-core machine). So reads are synchronous while they come back at page-cache speed; one that is slow (cold flash)
@@ -12,7 +12,8 @@ import { crc32 } from '@node-rs/crc32';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { Location } from '../format/manifest.ts';
-import { type RecordReader, VolumeGone } from './record-reader.ts';
+import { storedPayloadIsIntact } from '../format/record.ts';
+import { type StoredReader, VolumeGone } from './record-reader.ts';
 import { readFully, volumePath } from './volume-file.ts';
 
 /** A synchronous read slower than this came from the disk. Longer ones take their copy besides: 2 GB/s at the least. */
@@ -40,7 +41,7 @@ interface OpenVolume {
   dropped: boolean;
 }
 
-export class VolumeReader implements RecordReader {
+export class VolumeReader implements StoredReader {
   readonly #root: string;
   /** In order of use. */
   readonly #open = new Map<number, OpenVolume>();
@@ -100,10 +101,6 @@ export class VolumeReader implements RecordReader {
 
   readCold(location: Location): Promise<Buffer> {
     return this.#readAsync(this.#volume(location.volume), location, Buffer.allocUnsafeSlow(location.length));
-  }
-
-  cached(): undefined {
-    return undefined;
   }
 
   readAcrossNow(id: number, position: number, buffers: readonly Buffer[]): number | undefined {
@@ -225,7 +222,11 @@ function unreadable(error: Error, volume: number, position: number): GatewayErro
   });
 }
 
-/** @throws GatewayError DataLoss unless `have` bytes are the payload at the location */
+function isCodedIntact(bytes: Buffer, { codec, crc }: Location): boolean {
+  return storedPayloadIsIntact({ codec, payloadCrc: crc }, bytes);
+}
+
+/** @throws GatewayError DataLoss unless `have` bytes are the payload at the location, as it is stored */
 export function checked(bytes: Buffer, have: number, location: Location): Buffer {
   if (have !== location.length) {
     throw new GatewayError(
@@ -233,7 +234,8 @@ export function checked(bytes: Buffer, have: number, location: Location): Buffer
       `Volume ${location.volume} ends inside the record at ${location.offset}; run "penstock doctor".`,
     );
   }
-  if (crc32(bytes) !== location.crc) {
+  const isIntact = location.codec === 0 ? crc32(bytes) === location.crc : isCodedIntact(bytes, location);
+  if (!isIntact) {
     throw new GatewayError(
       'DataLoss',
       `The record at ${location.offset} of volume ${location.volume} is damaged (CRC-32 differs); run "penstock doctor".`,

@@ -6,7 +6,7 @@ import { directCoder } from '../../src/codec/direct-coder.ts';
 import type { Coder } from '../../src/codec/object-coding.ts';
 import type { Entry } from '../../src/format/index-entry.ts';
 import type { Location } from '../../src/format/manifest.ts';
-import { scanAccounts } from '../../src/store/class-accounts.ts';
+import { scanAccounts } from '../../src/store/account-scan.ts';
 import { examineStore } from '../../src/store/doctor.ts';
 import type { Keeper } from '../../src/store/keeper.ts';
 import { noise } from '../contract/scene.ts';

@@ -11,7 +11,7 @@ import { KeeperClient } from '../../src/store/keeper-client.ts';
 import { serveKeeper } from '../../src/store/keeper-server.ts';
 import { IndexWarmth } from '../../src/store/local-engine.ts';
 import { type LocalStore, openLocalStore } from '../../src/store/local-store.ts';
-import type { RecordReader } from '../../src/store/record-reader.ts';
+import type { RecordReader, StoredPayload } from '../../src/store/record-reader.ts';
 
 export const silentLog: StoreLog = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -52,6 +52,24 @@ export class SlowDisk implements RecordReader {
     const count = await this.#reader.readAcross(volume, position, buffers);
     for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
     return count;
+  }
+
+  async readRange(location: Location, start: number, end: number): Promise<Buffer> {
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#reader.readRange(location, start, end);
+  }
+
+  async readStored(location: Location): Promise<Buffer> {
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#reader.readStored(location);
+  }
+
+  decode(payloads: readonly StoredPayload[]): Promise<readonly (Buffer | Error)[]> {
+    return this.#reader.decode(payloads);
+  }
+
+  keep(location: Location, bytes: Buffer): void {
+    this.#reader.keep(location, bytes);
   }
 
   readCold(location: Location): Promise<Buffer> {
