@@ -1,17 +1,15 @@
 /** Benchmarks start, and their arithmetic and parsers are right. What they measure is judged by people, never here. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Belongings } from '../../bench/measure/belongings.ts';
 import { describeMachine } from '../../bench/measure/machine.ts';
 import { BenchError, parseNumbers, parseOptions, usageOf } from '../../bench/measure/options.ts';
 import { cpuIn, memoryIn, memoryOf } from '../../bench/measure/processes.ts';
-import { formatFigure, formatMarkdown, formatTable, type Table } from '../../bench/measure/report.ts';
+import { formatFigure, formatMarkdown, formatTable } from '../../bench/measure/report.ts';
 import { alternate, medianOf, ratioOf, summarise } from '../../bench/measure/rounds.ts';
-import { barChartSvg } from '../../bench/rig/bar-chart.ts';
 import { Epoch } from '../../bench/rig/epoch.ts';
 import { parseFio } from '../../bench/rig/fio.ts';
 import { loopDelayIn } from '../../bench/rig/gateway.ts';
@@ -246,44 +244,4 @@ test('the benchmark of the store measures a small batch from end to end', () => 
   for (const name of ['getBatch', 'get', 'bare pread and CRC'])
     assert.match(stdout, new RegExp(`4 KiB, ${name} +CPU an object`));
   assert.match(stdout, /4 KiB, getBatch \/ 4 KiB, bare pread and CRC/);
-});
-
-test('the benchmark of compression measures a folder, and draws it', async () => {
-  const owned = new Belongings();
-  const folder = owned.temporaryFolder(tmpdir());
-  try {
-    const [json, svg] = [`${folder}/figures.json`, `${folder}/ratios.svg`];
-    const args = ['--rounds', '1', '--json', json, '--svg', svg, 'samples/pet', 'samples/blood'];
-    const node = ['--import', 'tsx', 'bench/compression.ts', ...args];
-    const { status, stdout, stderr } = spawnSync(process.execPath, node, { cwd: root, encoding: 'utf8' });
-    assert.equal(status, 0, stderr);
-    assert.match(stdout, /30 objects came back with the SHA-256 that they had/);
-    const tables: readonly Table[] = JSON.parse(readFileSync(json, 'utf8')).tables;
-    const [names, pet, compressed] = tables[0]?.rows ?? [];
-    assert.deepEqual(names?.slice(0, 6), [
-      'class',
-      'objects',
-      'MB in',
-      'MB stored',
-      'of it dictionaries',
-      'ratio, default',
-    ]);
-    assert.deepEqual(
-      [pet?.[0], pet?.[1], compressed?.[0], compressed?.[5]],
-      ['PT', '10', 'already compressed', '1.00'],
-    );
-    assert.ok(Number(pet?.[5]) > 3, `PT: ${pet?.[5]}`);
-    assert.match(readFileSync(svg, 'utf8'), />PT<.*>already compressed</s);
-  } finally {
-    await owned.dispose();
-  }
-});
-
-test('bars are as long as their values, and texts are escaped', () => {
-  const groups = [{ name: 'a < b & c', note: '"d"', values: [6, 3] }];
-  const svg = barChartSvg({ title: 't', subtitle: 's', series: ['x', 'y'], groups });
-  const widths = [...svg.matchAll(/width="([\d.]+)" height="13"/g)].map((match) => Number(match[1]));
-  assert.equal(widths.length, 2);
-  assert.ok(Math.abs((widths[0] as number) / (widths[1] as number) - 2) < 0.01);
-  assert.ok(svg.includes('>a &lt; b &amp; c<') && svg.includes('>&quot;d&quot;<'));
 });
