@@ -69,8 +69,8 @@ export class DictionaryCache {
     if (codec === 0) return stored;
     const item = { codec: codec as PayloadCodec, stored, size, crc, dictionary: undefined };
     const [decoded] = await this.#coder.decode([item]);
-    if (!Buffer.isBuffer(decoded)) throw decoded;
-    return decoded;
+    if (decoded instanceof Error) throw decoded;
+    return decoded as Buffer;
   }
 
   #keep(key: number, dictionary: Dictionary): Dictionary {
