@@ -16,10 +16,8 @@ import type { Coder, Profile } from '../codec/object-coding.ts';
 import type { Entry } from '../format/index-entry.ts';
 import type { Location, Manifest } from '../format/manifest.ts';
 import { decodeRecordHead, type RecordHead } from '../format/record.ts';
-import { SUPERBLOCK_BYTES } from '../format/superblock.ts';
 import { scanAccounts } from './account-scan.ts';
 import { Applier, type ManifestReader } from './applier.ts';
-import { type Account, ClassAccounts, DICTIONARY_ACCOUNT, PARTS_ACCOUNT } from './class-accounts.ts';
 import { CodingPass } from './coding-pass.ts';
 import {
   type DecisionOutcome,
@@ -44,6 +42,7 @@ import { openIndex } from './open-index.ts';
 import { Recovery } from './recovery.ts';
 import type { RelocationTools } from './relocator.ts';
 import { diskSpace, openStoreRoot, volumeBytesFor } from './store-root.ts';
+import { type StoreStats, storeStatsOf } from './store-stats.ts';
 import { syncFolder, volumePath, volumesFolder } from './volume-file.ts';
 import { VolumeGrants } from './volume-grants.ts';
 import { VolumeReader } from './volume-reader.ts';
@@ -62,22 +61,6 @@ export interface KeeperOptions {
    * gets an answer any more; the process must end, so that the next keeper finds out and the workers ask it.
    */
   readonly onBroken?: (error: unknown) => void;
-}
-
-/** Figures of the whole store, in bytes and pieces. */
-export interface StoreStats {
-  readonly objects: number;
-  readonly volumes: number;
-  readonly liveBytes: number;
-  readonly deadBytes: number;
-  readonly indexBytes: number;
-  /** Objects by the number of their class (`CONTENT_CLASS`). */
-  readonly classes: readonly Account[];
-  /** Of uploads that are not completed. */
-  readonly parts: Account;
-  readonly dictionaries: Account;
-  readonly totalBytes: number;
-  readonly freeBytes: number;
 }
 
 interface Waiting {
@@ -402,22 +385,7 @@ export class Keeper implements KeeperHost {
   }
 
   storeStats(): StoreStats {
-    const volumes = this.index.volumes();
-    const sum = (of: (v: VolumeState) => number) => volumes.reduce((total, v) => total + of(v), 0);
-    const { entries, bytes } = this.index.objectStats();
-    const liveBytes = sum((v) => v.live);
-    const accounts = this.index.accounts() ?? new ClassAccounts();
-    return {
-      objects: entries,
-      volumes: volumes.length,
-      liveBytes,
-      deadBytes: sum((v) => v.end - SUPERBLOCK_BYTES) - liveBytes,
-      indexBytes: bytes,
-      classes: accounts.classes(),
-      parts: accounts.of(PARTS_ACCOUNT),
-      dictionaries: accounts.of(DICTIONARY_ACCOUNT),
-      ...diskSpace(this.root),
-    };
+    return storeStatsOf(this.index, this.root);
   }
 
   // --- recovery ---

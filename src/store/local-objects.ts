@@ -36,6 +36,7 @@ import { LocalBatch } from './local-batch.ts';
 import { findEntry, type LocalEngine, manifestOf } from './local-engine.ts';
 import { listPage } from './local-list.ts';
 import { partInfo } from './part-info.ts';
+import { rangeOf } from './read-range.ts';
 import { VolumeGone } from './record-reader.ts';
 import { isFrame, PAYLOAD_CRC_BYTES } from './stored-frame.ts';
 import type { Pins } from './volume-seals.ts';
@@ -369,23 +370,6 @@ export class LocalObjects implements ObjectStore {
 function encodeStored(stored: StoredAttributes): Buffer {
   const { upload: _, ...attributes } = stored.attributes as StoredAttributes['attributes'] & { upload?: string };
   return encodeAttributes(stored.contentType, attributes);
-}
-
-/** @throws GatewayError InvalidRange, InvalidPartNumber */
-function rangeOf(
-  options: GetOptions,
-  info: ObjectInfo,
-  part: () => { start: number; end: number } | undefined,
-): { start: number; end: number } {
-  const { size, partCount } = info;
-  if (options.range !== undefined) return resolveRange(options.range, size);
-  if (options.partNumber === undefined) return { start: 0, end: size };
-  if (partCount === 0 && options.partNumber === 1) return { start: 0, end: size };
-  const range = part();
-  if (range !== undefined) return range;
-  throw new GatewayError('InvalidPartNumber', undefined, {
-    details: { ActualObjectSize: String(size), ActualPartCount: String(Math.max(1, partCount)) },
-  });
 }
 
 type BytesSource = Extract<PutSource, { kind: 'bytes' }>;
