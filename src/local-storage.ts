@@ -3,7 +3,10 @@
  * was read in a cache. A gateway on another kind of storage has another file like this one.
  */
 import { systemRandom } from './base/clock.ts';
+import { LIMITS } from './base/limits.ts';
 import { CachedReader } from './cache/cached-reader.ts';
+import { CodecPool } from './codec/codec-pool.ts';
+import { codecMetrics } from './service/codec-metrics.ts';
 import { type Metric, metric } from './service/metrics.ts';
 import type { StorageComposition } from './storage-composition.ts';
 import { acquireFolderLock } from './store/folder-lock.ts';
@@ -12,28 +15,32 @@ import { KeeperClient } from './store/keeper-client.ts';
 import { serveKeeper } from './store/keeper-server.ts';
 import { type LocalStore, openLocalStore } from './store/local-store.ts';
 import { Maintenance } from './store/maintenance.ts';
+import { usableCores } from './supervisor/machine.ts';
 
 export const LOCAL_STORAGE: StorageComposition = {
   lockFolder: acquireFolderLock,
 
   async openKeeper(setup, clock, log, giveUp) {
+    const coder = new CodecPool({ threads: codecThreads(), isBackground: true });
     const keeper = await Keeper.open({
       root: setup.config.data,
       clock,
       log,
       aliveSessions: setup.liveSessions,
+      coder,
       onBroken: giveUp,
     });
     const server = await serveKeeper(keeper, setup.keeperSocket);
     const maintenance = new Maintenance(keeper);
     maintenance.start();
     return {
-      metrics: () => keeperMetrics(keeper),
+      metrics: () => [...keeperMetrics(keeper), ...codecMetrics(coder.stats)],
       workerExited: (session) => keeper.workerExited(session),
       stop: async () => {
         maintenance.stop();
         await server.stop();
         await keeper.stop();
+        await coder.close();
       },
     };
   },
@@ -41,6 +48,7 @@ export const LOCAL_STORAGE: StorageComposition = {
   async openStorage(setup, clock, log) {
     const { keeperSocket: socketPath, session, cacheBytes } = setup;
     const committer = await KeeperClient.connect({ socketPath, session, log });
+    const coder = new CodecPool({ threads: codecThreads(), isBackground: false });
     let cache: CachedReader | undefined;
     const store = openLocalStore({
       root: setup.config.data,
@@ -49,6 +57,7 @@ export const LOCAL_STORAGE: StorageComposition = {
       random: systemRandom,
       log,
       writers: setup.config.workers,
+      coder,
       cache: (reader) => {
         cache = new CachedReader(reader, cacheBytes);
         return cache;
@@ -56,14 +65,24 @@ export const LOCAL_STORAGE: StorageComposition = {
     });
     return {
       storage: store,
-      metrics: () => [...storeMetrics(store), ...(cache === undefined ? [] : cacheMetrics(cache, cacheBytes))],
+      metrics: () => [
+        ...storeMetrics(store),
+        ...codecMetrics(coder.stats),
+        ...(cache === undefined ? [] : cacheMetrics(cache, cacheBytes)),
+      ],
       stop: async () => {
         await store.stop();
+        await coder.close();
         committer.stop();
       },
     };
   },
 };
+
+/** One core is left to the event loop. Threads start when there is something for them, and end when there is nothing any more. */
+function codecThreads(): number {
+  return Math.max(1, Math.min(LIMITS.codecThreadsMax, usableCores() - 1));
+}
 
 /** What there is once for the whole store. */
 function keeperMetrics(keeper: Keeper): Metric[] {
@@ -96,13 +115,15 @@ function keeperMetrics(keeper: Keeper): Metric[] {
 }
 
 function storeMetrics(store: LocalStore): Metric[] {
-  const { groups, bytesInFlight } = store.stats();
+  const { groups, bytesInFlight, decoded } = store.stats();
   return [
     metric('counter', 'penstock_commit_groups_total', 'Groups of records that were flushed together.', groups.groups),
     metric('counter', 'penstock_commit_records_total', 'Records in those groups.', groups.records),
     metric('counter', 'penstock_commit_bytes_total', 'Bytes in those groups.', groups.bytes),
     metric('counter', 'penstock_commit_sync_seconds_total', 'Time in fdatasync.', groups.syncMs / 1000),
     metric('gauge', 'penstock_write_bytes_in_flight', 'Bytes of writes that are not on disk yet.', bytesInFlight),
+    metric('counter', 'penstock_decoded_payloads_total', 'Payloads that were decoded for reads.', decoded.payloads),
+    metric('counter', 'penstock_decoded_bytes_total', 'Bytes that came of them.', decoded.bytes),
   ];
 }
 

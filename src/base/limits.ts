@@ -358,6 +358,8 @@ export const LIMITS = {
   seriesDictionariesBytesMax: 32 * MiB,
 
   // --- codec pool ---
+  /** Threads of one pool; a worker has one, and the keeper. */
+  codecThreadsMax: 4,
   /** One task of a codec thread, in items or in bytes of their originals, whichever is reached first. */
   codecTaskItemsMax: 16,
   codecTaskBytesMax: 1 * MiB,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, systemRandom } from '../../src/base/clock.ts';
 import { CachedReader } from '../../src/cache/cached-reader.ts';
+import type { Coder } from '../../src/codec/object-coding.ts';
 import type { Location } from '../../src/format/manifest.ts';
 import type { StoreLog } from '../../src/store/committer.ts';
 import { Keeper } from '../../src/store/keeper.ts';
@@ -97,13 +98,14 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
-/** Store and keeper in this process, without a cache unless asked. */
+/** Store and keeper in this process, without a cache unless asked. With a coder the keeper codes when it is told to. */
 export async function openEmbedded(
   root: string,
-  options: { cacheBytes?: number; slowDisk?: boolean; log?: StoreLog; session?: string } = {},
+  options: { cacheBytes?: number; slowDisk?: boolean; log?: StoreLog; session?: string; coder?: Coder } = {},
 ): Promise<OpenStore> {
   const log = options.log ?? silentLog;
-  const keeper = await Keeper.open({ root, clock: systemClock, log });
+  const coding = options.coder === undefined ? {} : { coder: options.coder };
+  const keeper = await Keeper.open({ root, clock: systemClock, log, ...coding });
   const { cacheBytes } = options;
   let cache: CachedReader | undefined;
   const store = openLocalStore({
@@ -118,6 +120,7 @@ export async function openEmbedded(
       cache = new CachedReader(disk, cacheBytes);
       return cache;
     },
+    ...coding,
     ...(options.slowDisk === true && { warmth: alwaysCold() }),
   });
   return {
