@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const NEEDED = ['src/base', 'src/format', 'src/store'];
+const NEEDED = ['src/base', 'src/format', 'src/codec', 'src/store'];
 
 /** @returns the paths of the compiled scripts, in the order of their names */
 export function compileScripts(folder: string, ...names: readonly string[]): string[] {

@@ -1,7 +1,7 @@
 /**
  * Who commits to the index, proven by killing: keeper and workers as bare processes without HTTP, killed by the hundred while all
  * of them write. Nothing acknowledged is lost, no environment of LMDB panics, and of racing conditional writes none is answered
- * wrongly: what was acknowledged is in the shared list once, and what was refused is not.
+ * wrongly: what was acknowledged is in the shared list once, and what was refused is not. Meanwhile the keeper codes and compacts.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
@@ -12,6 +12,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BucketName, ObjectKey } from '../../src/base/names.ts';
+import { Entry } from '../../src/format/index-entry.ts';
+import type { Keeper } from '../../src/store/keeper.ts';
+import { accountsHold } from '../store/coding-scene.ts';
 import { openEmbedded } from '../store/local-scene.ts';
 import { compileScripts } from './compiled-scripts.ts';
 import { IS_LONG } from './fault-scene.ts';
@@ -85,6 +88,8 @@ class Scene {
   readonly #writers = new Map<string, { standby: Standby; session: string }>();
   #incarnation = 0;
   counter = 'list-0';
+  /** Objects that were stored coded, at all checks together. */
+  codedObjects = 0;
   notes = 0;
 
   constructor() {
@@ -168,8 +173,10 @@ class Scene {
 
   /** Opens the store here, while nobody else has it, and compares. */
   async check(): Promise<void> {
-    const { store, close } = await openEmbedded(root);
+    const { store, keeper, close } = await openEmbedded(root);
     const faults: string[] = [];
+    accountsHold(keeper);
+    this.codedObjects += codedIn(keeper);
     for (const key of this.ledger.keys()) {
       const fault = this.ledger.judge(key, await read('images', key));
       if (fault !== undefined) faults.push(fault);
@@ -203,6 +210,13 @@ class Scene {
   }
 }
 
+function codedIn({ index }: Keeper): number {
+  let coded = 0;
+  for (const { value } of index.range('objects', Buffer.from([0]), undefined))
+    if ((new Entry(value).payload?.codec ?? 0) !== 0) coded++;
+  return coded;
+}
+
 test(`keeper and writers killed ${KILLS} times lose nothing`, { timeout: IS_LONG ? 900_000 : 180_000 }, async () => {
   const made = await openEmbedded(root);
   for (const bucket of ['images', 'counters'])
@@ -234,5 +248,6 @@ test(`keeper and writers killed ${KILLS} times lose nothing`, { timeout: IS_LONG
     scene.errors.filter((line) => !/Warning/.test(line)),
     [],
   );
+  assert.ok(scene.codedObjects > 0, 'nothing was coded');
   assert.ok(scene.ledger.acknowledgements > KILLS * 10, `${scene.ledger.acknowledgements} writes were acknowledged`);
 });
