@@ -8,7 +8,7 @@
  *
  * Layout: one byte of flags (1: red and blue are differences from green), then for each plane its smallest sample (16 bits, little endian) and its
  * depth in bits (one byte; 0: all samples are the smallest, and nothing follows), the length of its codestream without head and tail
- * (codestream-heads.ts) and the CRC-32 of that (32 bits each), and the codestream.
+ * (codestream-heads.ts), the CRC-32 of width and height (32 bits each), of those three bytes and of the codestream, and the codestream.
  *
  * Guarded by `npm run bench -- compression`.
  */
@@ -79,6 +79,15 @@ function takeInto(samples: Uint8Array | Uint16Array, shape: Shape, least: number
   }
 }
 
+/** Of the size of the plane, its smallest sample and depth (the first bytes of `head`), and its codestream. */
+function crcOf(stream: Buffer, head: Buffer, shape: Shape): number {
+  const about = Buffer.alloc(8 + PLANE_HEAD_BYTES);
+  about.writeUInt32LE(shape.width, 0);
+  about.writeUInt32LE(shape.height, 4);
+  head.copy(about, 8, 0, PLANE_HEAD_BYTES);
+  return crc32Of(stream, crc32Of(about, 0));
+}
+
 function encodePlane(coder: StreamCoder, plane: Uint16Array, shape: Shape): Buffer[] | undefined {
   const { least, bits } = rangeOf(plane, shape);
   const head = Buffer.allocUnsafe(PLANE_HEAD_BYTES + STREAM_HEAD_BYTES);
@@ -90,7 +99,7 @@ function encodePlane(coder: StreamCoder, plane: Uint16Array, shape: Shape): Buff
   });
   if (stream === undefined) return undefined;
   head.writeUInt32LE(stream.length, 3);
-  head.writeUInt32LE(crc32Of(stream, 0), 7);
+  head.writeUInt32LE(crcOf(stream, head, shape), 7);
   return [head, stream];
 }
 
@@ -135,7 +144,7 @@ function decodePlane(coder: StreamCoder, coded: Buffer, at: number, shape: Shape
   const end = begin + coded.readUInt32LE(streamHead);
   if (end > coded.length) throw new Error('a codestream ends behind its picture');
   const stream = coded.subarray(begin, end);
-  if (crc32Of(stream, 0) !== coded.readUInt32LE(streamHead + 4))
+  if (crcOf(stream, coded.subarray(at), shape) !== coded.readUInt32LE(streamHead + 4))
     throw new Error('the CRC of a codestream does not hold');
   coder.decode(stream, { width: shape.width, height: shape.height, bits }, (samples) => {
     takeInto(bits > 8 ? wordsOf(samples) : samples, shape, least, plane);
