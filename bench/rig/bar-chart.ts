@@ -11,6 +11,8 @@ export interface BarGroup {
 export interface BarChart {
   readonly title: string;
   readonly subtitle: string;
+  /** Where the figures come from: command and date. Cut where it is longer than the chart is wide. */
+  readonly source?: string;
   readonly series: readonly string[];
   readonly groups: readonly BarGroup[];
 }
@@ -18,7 +20,8 @@ export interface BarChart {
 const WIDTH = 860;
 const LEFT = 190;
 const RIGHT = 70;
-const TOP = 112;
+const TOP = 130;
+const SOURCE_CHARS_MAX = 120;
 const BAR = 13;
 const BAR_GAP = 2;
 const GROUP_GAP = 18;
@@ -84,10 +87,11 @@ function groupBars(group: BarGroup, top: number, scale: number): string[] {
   ];
 }
 
-export function barChartSvg({ title, subtitle, series, groups }: BarChart): string {
+export function barChartSvg({ title, subtitle, source = '', series, groups }: BarChart): string {
   const groupHeight = series.length * (BAR + BAR_GAP) - BAR_GAP + GROUP_GAP;
   const bottom = TOP + groups.length * groupHeight;
   const height = bottom + 32;
+  const from = source.length > SOURCE_CHARS_MAX ? `${source.slice(0, SOURCE_CHARS_MAX - 1)}…` : source;
   const max = Math.max(1, ...groups.flatMap(({ values }) => values));
   const step = stepFor(max);
   const scale = (WIDTH - LEFT - RIGHT) / max;
@@ -97,6 +101,7 @@ export function barChartSvg({ title, subtitle, series, groups }: BarChart): stri
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     label(24, 34, title, `fill="${INK}" font-size="18" font-weight="600"`),
     label(24, 55, subtitle, `fill="${FAINT}" font-size="12"`),
+    label(24, 73, from, `fill="${FAINT}" font-size="11"`),
     ...legend(series),
     ...grid(max, step, bottom, scale),
     ...groups.flatMap((group, i) => groupBars(group, TOP + GROUP_GAP / 2 + i * groupHeight, scale)),

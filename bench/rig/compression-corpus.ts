@@ -27,7 +27,7 @@ export interface CorpusObject {
   readonly dictionary: StoredDictionary | undefined;
 }
 
-interface File {
+export interface File {
   readonly path: string;
   readonly folder: string;
   readonly size: number;
@@ -38,13 +38,43 @@ function filesUnder(path: string, root: string): File[] {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw new BenchError(`${path} does not exist; give a folder or a file.`);
   if (stat.isFile()) {
-    const folder = relative(root, dirname(path));
+    const folder = path === root ? '' : relative(root, dirname(path));
     return [{ path, folder: folder === '' ? basename(dirname(path)) : folder, size: stat.size }];
   }
   const entries = readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   return entries
     .filter((entry) => entry.isDirectory() || entry.isFile())
     .flatMap(({ name }) => filesUnder(join(path, name), root));
+}
+
+export interface Selection {
+  readonly files: readonly File[];
+  readonly leftOut: { readonly files: number; readonly bytes: number };
+}
+
+/**
+ * The files under these paths, in order of names, as long as there is room for them; one that finds no room leaves it to smaller ones.
+ *
+ * @param room files, and bytes of all of them together
+ * @throws BenchError when a path does not exist, or nothing is left
+ */
+export function selectFiles(paths: readonly string[], room: { files: number; bytes: number }): Selection {
+  const all = paths.flatMap((path) => filesUnder(resolve(path), resolve(path)));
+  if (all.length === 0) throw new BenchError(`there are no files under ${paths.join(', ')}.`);
+  const files: File[] = [];
+  const leftOut = { files: 0, bytes: 0 };
+  let left = room.bytes;
+  for (const file of all) {
+    if (files.length < room.files && file.size <= left) {
+      files.push(file);
+      left -= file.size;
+    } else {
+      leftOut.files += 1;
+      leftOut.bytes += file.size;
+    }
+  }
+  if (files.length === 0) throw new BenchError(`none of ${all.length} files has room; give a larger --files or --mb.`);
+  return { files, leftOut };
 }
 
 function piecesOf(bytes: Buffer, options: Piece['options']): Piece[] {
@@ -73,10 +103,7 @@ function* groupsOf(files: readonly File[]): Generator<File[]> {
   if (group.length > 0) yield group;
 }
 
-/** @throws BenchError when a path does not exist, or there are no files */
-export async function* corpusOf(paths: readonly string[], coder: Coder): AsyncGenerator<CorpusObject> {
-  const files = paths.flatMap((path) => filesUnder(resolve(path), resolve(path)));
-  if (files.length === 0) throw new BenchError(`there are no files under ${paths.join(', ')}.`);
+export async function* corpusOf(files: readonly File[], coder: Coder): AsyncGenerator<CorpusObject> {
   const series = new SeriesDictionaries(coder, 'default');
   for (const group of groupsOf(files)) {
     const all = group.map(({ path }) => readFileSync(path));

@@ -45,11 +45,14 @@ function addTo(sums: number[], values: readonly number[]): void {
 export class Tally {
   objects = 0;
   bytes = 0;
+  /** Of the object that grew most in the default profile, as a share of it; below 0 when all of them shrank. */
+  growthMax = Number.NEGATIVE_INFINITY;
   readonly #sums = new Map<Contender, Sum>();
 
   add(bytes: number, coded: Readonly<Record<Contender, Coded>>): void {
     this.objects += 1;
     this.bytes += bytes;
+    if (bytes > 0) this.growthMax = Math.max(this.growthMax, coded.default.storedBytes / bytes - 1);
     for (const contender of CONTENDERS) {
       const sum = this.#of(contender);
       const one = coded[contender];
@@ -131,6 +134,7 @@ export function tallyRows(what: string, tallies: readonly (readonly [string, Tal
     (tally.dictionaryBytes('default') / 1e6).toFixed(2),
     ...CONTENDERS.map((contender) => tally.ratio(contender).toFixed(2)),
     ...rates.map(({ contender, work }) => rate(tally, contender, work)),
+    String(CONTENDERS.reduce((sum, contender) => sum + tally.mismatches(contender), 0)),
   ]);
-  return [[...columns, ...ratios, ...rates.map(({ name }) => name)], ...rows];
+  return [[...columns, ...ratios, ...rates.map(({ name }) => name), 'mismatches'], ...rows];
 }
