@@ -207,7 +207,7 @@ function chartOf(classes: readonly (readonly [string, Tally])[], { command, mach
   return barChartSvg({
     title: 'Original bytes for each stored byte',
     subtitle: 'Lossless, every object decoded and compared; dictionaries of headers are counted as stored.',
-    source: `${command}, ${machine.date.slice(0, 10)}, commit ${machine.commit}`,
+    source: `${machine.date.slice(0, 10)}, commit ${machine.commit}: ${command}`,
     series: CONTENDERS.map((name) => (name === 'zstd-3' ? 'zstd level 3, whole object' : `Penstock, ${name}`)),
     groups: classes.map(([name, tally]) => ({
       name,

@@ -8,8 +8,11 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { ReportData } from '../../bench/measure/report.ts';
 import { barChartSvg } from '../../bench/rig/bar-chart.ts';
-import { selectFiles } from '../../bench/rig/compression-corpus.ts';
+import { corpusOf, selectFiles } from '../../bench/rig/compression-corpus.ts';
 import { Tally, tallyRows } from '../../bench/rig/compression-tally.ts';
+import { codecSetOf } from '../../src/codec/codec-set.ts';
+import { loadCodecs } from '../../src/codec/codecs.ts';
+import { directCoder } from '../../src/codec/direct-coder.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'penstock-test-'));
@@ -47,8 +50,24 @@ test('two samples are coded, decoded and counted by class and by folder', () => 
     assert.equal(figure(`everything, ${contender}`, 'mismatches'), 0);
   }
   const drawn = readFileSync(svg, 'utf8');
-  assert.match(drawn, /npm run bench -- compression samples\/ct/);
+  assert.match(drawn, />\d{4}-\d\d-\d\d, commit [^:]+: npm run bench -- compression samples\/ct/);
   assert.ok(drawn.includes(`>${byClass?.get('CT')?.[4]}</text>`), 'the ratio of the table is not on the chart');
+});
+
+test('objects of a series have its dictionary, once there are three of them', async () => {
+  const coder = directCoder(codecSetOf((await loadCodecs()).all));
+  const withDictionary = async (count: number): Promise<number> => {
+    const { files } = selectFiles([join(root, 'samples/pet')], { files: count, bytes: 1e9 });
+    let found = 0;
+    for await (const { pieces, dictionary } of corpusOf(files, coder))
+      if (dictionary !== undefined && pieces[0]?.options.dictionary?.id === dictionary.id) found += 1;
+    return found;
+  };
+  assert.deepEqual([await withDictionary(2), await withDictionary(3), await withDictionary(10)], [0, 3, 10]);
+});
+
+test('the benchmark explains itself', () => {
+  assert.match(run('--help').stdout, /^Usage: npm run bench -- compression .*PATH.*--rounds <N>.*\n.*--json/s);
 });
 
 test('what has no room is left out, and said', () => {
