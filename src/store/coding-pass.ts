@@ -25,13 +25,15 @@ import type { VolumeState } from './index-database.ts';
 import type { KeeperHost } from './keeper-host.ts';
 import { OUTPUT_SESSIONS, OutputVolume } from './output-volume.ts';
 import { placeId, type RelocationTools } from './relocator.ts';
-import { diskSpace, reserveBytes } from './store-root.ts';
+import { type DiskSpace, diskSpace, reserveBytes } from './store-root.ts';
 import { volumePath, type WalkedRecord, walkVolume } from './volume-file.ts';
 
 /** A step ends at so many bytes of originals, objects, or records looked at. */
 const STEP_BYTES = 8 * 1024 * 1024;
 const STEP_OBJECTS = 512;
 const STEP_SEEN = 2048;
+/** Not begun with less, beyond what is kept for deletes and compaction. */
+const ROOM_BYTES = 4 * STEP_BYTES;
 /** Compaction gets a turn after this long. */
 const TURN_MS = 10_000;
 /** After a failure, or on a full disk. */
@@ -49,20 +51,26 @@ interface Step {
 
 class Stopped extends Error {}
 
+/** Nothing is wrong: copies need room, and the disk has none to spare. */
+class NoRoom extends Error {}
+
 export class CodingPass {
   readonly #keeper: KeeperHost;
   readonly #tools: CodingTools;
+  readonly #measure: (root: string) => DiskSpace;
   readonly #stopping = new AbortController();
   #output: OutputVolume | undefined;
   #transactions = 0;
   #turn: Promise<unknown> = Promise.resolve();
   /** Of the whole pass, or of single volumes. */
   #tryAgainMs = 0;
+  #isShort = false;
   readonly #unusable = new Set<number>();
   readonly stats: CodingStats = { objects: 0, coded: 0, bytesIn: 0, bytesOut: 0, mismatches: 0, unreadable: 0 };
 
-  constructor(keeper: KeeperHost, coder: Coder, profile: Profile) {
+  constructor(keeper: KeeperHost, coder: Coder, profile: Profile, measure: (root: string) => DiskSpace = diskSpace) {
     this.#keeper = keeper;
+    this.#measure = measure;
     this.#tools = {
       keeper,
       coder,
@@ -121,10 +129,11 @@ export class CodingPass {
 
   #failed(error: unknown): void {
     this.#tryAgainMs = this.#keeper.clock.now() + RETRY_MS;
-    this.#keeper.log.error(
-      { error: String(error) },
-      'objects could not be coded; they stay raw, and are tried again in a minute',
-    );
+    const { log } = this.#keeper;
+    if (!(error instanceof NoRoom))
+      log.error({ error: String(error) }, 'objects could not be coded; they stay raw, and are tried again in a minute');
+    else if (!this.#isShort) log.warn({ why: error.message }, 'objects stay raw until the disk has room to code them');
+    this.#isShort = error instanceof NoRoom;
   }
 
   #next(): VolumeState | undefined {
@@ -262,6 +271,7 @@ export class CodingPass {
 
   async #cancellable<T>(work: Promise<T>): Promise<T> {
     const { signal } = this.#stopping;
+    work.catch(() => {}); // nobody waits for it any more once this is stopped
     if (signal.aborted) throw new Stopped();
     let onAbort = (): void => {};
     const stopped = new Promise<never>((_, reject) => {
@@ -277,9 +287,13 @@ export class CodingPass {
 
   /** @throws when copies would eat into what is kept for deletes and compaction */
   #mustHaveRoom(): void {
-    const { totalBytes, freeBytes } = diskSpace(this.#keeper.root);
-    if (freeBytes - reserveBytes(totalBytes) >= 4 * STEP_BYTES) return;
-    throw new Error(`the disk of ${this.#keeper.root} has ${freeBytes} bytes left`);
+    const { totalBytes, freeBytes } = this.#measure(this.#keeper.root);
+    const spare = freeBytes - reserveBytes(totalBytes);
+    if (spare < ROOM_BYTES)
+      throw new NoRoom(
+        `the disk of ${this.#keeper.root} can spare ${Math.max(0, spare)} bytes, copies need ${ROOM_BYTES}`,
+      );
+    this.#isShort = false;
   }
 }
 

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { GatewayError } from '../../src/base/errors.ts';
 import type { BucketName } from '../../src/base/names.ts';
 import type { ObjectInfo } from '../../src/base/object-store.ts';
 import { CONTENT_CLASS } from '../../src/format/content.ts';
 import { objectIndexKey } from '../../src/format/index-key.ts';
+import { CodingPass } from '../../src/store/coding-pass.ts';
 import { Keeper } from '../../src/store/keeper.ts';
 import { rebuildIndex } from '../../src/store/rebuild.ts';
 import { volumePath } from '../../src/store/volume-file.ts';
@@ -280,6 +282,27 @@ describe('the coding pass', () => {
       accountsHold(keeper);
     }));
 
+  it('waits while the disk has no room for copies, and goes on when it has', () => {
+    const clock = handClock();
+    return withScene(
+      async ({ store, keeper }) => {
+        await newBucket(store, BUCKET);
+        await store.objects.put(BUCKET, key('s'), bytesSource(slice(1)), {});
+        const space = { totalBytes: 2 ** 40, freeBytes: 0 };
+        const pass = new CodingPass(keeper, coder, 'default', () => space);
+        assert.equal(await pass.run(), false);
+        space.freeBytes = 2 ** 40;
+        assert.equal(await pass.run(), false);
+        assert.equal(pass.stats.objects, 0, 'a failure is followed by a minute of rest');
+        clock.ms += 60_000;
+        assert.equal(await pass.run(), false);
+        assert.equal(pass.stats.coded, 1);
+      },
+      clock,
+      coder,
+    );
+  });
+
   it('ends at once when the keeper stops, and goes on where it was', () => {
     let started = (): void => {};
     const isStarted = new Promise<void>((resolve) => {
@@ -300,6 +323,22 @@ describe('the coding pass', () => {
       assert.notEqual(entryOf(again, 's').record.codec, 0);
       await again.close();
     }, hanging);
+  });
+
+  it('ends without an error when the coder refuses because of the stop', () => {
+    let scene: KeeperScene | undefined;
+    let stopped: Promise<unknown> | undefined;
+    const refusing = codingWith(coder, async () => {
+      stopped ??= scene?.keeper.coding?.stop();
+      throw new GatewayError('ServerClosed');
+    });
+    return withCoding(async (opened) => {
+      scene = opened;
+      await opened.store.objects.put(BUCKET, key('s'), bytesSource(slice(1)), {});
+      await opened.keeper.tidy();
+      await stopped;
+      assert.equal(entryOf(opened, 's').class, CONTENT_CLASS.unexamined);
+    }, refusing);
   });
 
   it('is finished by the next start when a crash came before the index knew', () => {
