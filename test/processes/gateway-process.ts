@@ -33,11 +33,12 @@ export class GatewayProcess {
   #unread = '';
   readonly #waiting = new Set<() => void>();
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = ROOT) {
+  /** @param node the binary that runs all of its processes */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = ROOT, node = process.execPath) {
     const clean = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(PENSTOCK_|NODE_TEST_)/.test(name)),
     );
-    this.child = spawn(process.execPath, ['--import', 'tsx', ENTRY, 'serve', ...args], {
+    this.child = spawn(node, ['--import', 'tsx', ENTRY, 'serve', ...args], {
       env: { ...clean, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
