@@ -14,21 +14,13 @@ import { directCoder } from '../src/codec/direct-coder.ts';
 import { encodeObject } from '../src/codec/encode-object.ts';
 import type { Encoded, Profile } from '../src/codec/object-coding.ts';
 import { CODEC, type PlaneCodec } from '../src/codec/plane-codec.ts';
-import { CONTENT_CLASS, type ContentClass } from '../src/format/content.ts';
+import { CLASS_NAMES, CLASS_TITLES, CONTENT_CLASS, type ContentClass } from '../src/format/content.ts';
 import { crc32Of } from '../src/format/crc32.ts';
 import { BenchError, type OptionValues, ROUND_OPTIONS, runBenchmark } from './measure/options.ts';
 import { Report, type ReportData } from './measure/report.ts';
 import { barChartSvg } from './rig/bar-chart.ts';
 import { type CorpusObject, corpusOf, type File, type Piece, selectFiles } from './rig/compression-corpus.ts';
-import {
-  CLASS_NAMES,
-  CONTENDERS,
-  type Coded,
-  type Contender,
-  Tallies,
-  type Tally,
-  tallyRows,
-} from './rig/compression-tally.ts';
+import { CONTENDERS, type Coded, type Contender, Tallies, type Tally, tallyRows } from './rig/compression-tally.ts';
 
 const OPTIONS = {
   ...ROUND_OPTIONS,
@@ -162,7 +154,7 @@ class Comparison {
     };
     const contentClass = outcomes.default[0]?.class ?? CONTENT_CLASS.unexamined;
     const isNative = contentClass >= CONTENT_CLASS.ct && contentClass <= CONTENT_CLASS.image;
-    this.classes.of(CLASS_NAMES[contentClass]).add(object.bytes.length, coded);
+    this.classes.of(CLASS_TITLES[CLASS_NAMES[contentClass] ?? 'unexamined']).add(object.bytes.length, coded);
     this.folders.of(object.folder).add(object.bytes.length, coded);
     this.totals.of(ALL).add(object.bytes.length, coded);
     if (isNative) this.totals.of(NATIVE).add(object.bytes.length, coded);
@@ -228,7 +220,7 @@ function addFigures(report: Report, name: string, tally: Tally): void {
 }
 
 function tellGrowth(report: Report, classes: Tallies): void {
-  const found = classes.sorted().find(([name]) => name === CLASS_NAMES[CONTENT_CLASS.compressed]);
+  const found = classes.sorted().find(([name]) => name === CLASS_TITLES.compressed);
   if (found === undefined) return;
   const [, tally] = found;
   const percent = (share: number): string => `${share < 0 ? '' : '+'}${(100 * share).toFixed(2)} %`;
@@ -245,7 +237,7 @@ async function measure(options: Options, given: readonly string[]): Promise<void
   const { classes, folders, totals } = await compare(options, files);
   const all = totals.of(ALL);
   for (const [name, tally] of totals.sorted([NATIVE, ALL])) addFigures(report, name, tally);
-  const byClass = [...classes.sorted(Object.values(CLASS_NAMES)), ...totals.sorted([NATIVE, ALL])];
+  const byClass = [...classes.sorted(Object.values(CLASS_TITLES)), ...totals.sorted([NATIVE, ALL])];
   report.addTable('By class of content', tallyRows('class', byClass));
   report.addTable('By folder', tallyRows('folder', folders.sorted()));
   report.remark(

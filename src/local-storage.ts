@@ -6,6 +6,7 @@ import { systemRandom } from './base/clock.ts';
 import { LIMITS } from './base/limits.ts';
 import { CachedReader } from './cache/cached-reader.ts';
 import { CodecPool } from './codec/codec-pool.ts';
+import { classMetrics, codingMetrics } from './service/class-metrics.ts';
 import { codecMetrics } from './service/codec-metrics.ts';
 import { type Metric, metric } from './service/metrics.ts';
 import type { StorageComposition } from './storage-composition.ts';
@@ -86,10 +87,13 @@ function codecThreads(): number {
 
 /** What there is once for the whole store. */
 function keeperMetrics(keeper: Keeper): Metric[] {
-  const { objects, volumes, liveBytes, deadBytes, indexBytes, totalBytes, freeBytes } = keeper.storeStats();
+  const stats = keeper.storeStats();
+  const { objects, volumes, liveBytes, deadBytes, indexBytes, totalBytes, freeBytes } = stats;
   const { transactions, heads, decisions, commitMs } = keeper.stats;
   const { volumes: compacted, bytesCopied, bytesFreed } = keeper.compactor.stats;
   return [
+    ...classMetrics(stats),
+    ...codingMetrics(keeper.coding?.stats),
     metric('counter', 'penstock_compaction_volumes_total', 'Volumes compacted away.', compacted),
     metric('counter', 'penstock_compaction_copied_bytes_total', 'Bytes that compaction copied.', bytesCopied),
     metric('counter', 'penstock_compaction_freed_bytes_total', 'Bytes of volumes that compaction removed.', bytesFreed),

@@ -1,23 +1,9 @@
 /** What each way of coding made of a group of objects (a class, a folder), and the tables of it. */
-import { CONTENT_CLASS, type ContentClass } from '../../src/format/content.ts';
 import { formatFigure } from '../measure/report.ts';
 import { summarise } from '../measure/rounds.ts';
 
 export const CONTENDERS = ['default', 'max-ratio', 'zstd-3'] as const;
 export type Contender = (typeof CONTENDERS)[number];
-
-/** As in the accounts of the store. */
-export const CLASS_NAMES: Readonly<Record<ContentClass, string>> = {
-  [CONTENT_CLASS.unexamined]: 'not examined',
-  [CONTENT_CLASS.ct]: 'CT',
-  [CONTENT_CLASS.mr]: 'MR',
-  [CONTENT_CLASS.pt]: 'PT',
-  [CONTENT_CLASS.xray]: 'X-ray',
-  [CONTENT_CLASS.us]: 'US',
-  [CONTENT_CLASS.image]: 'other images',
-  [CONTENT_CLASS.compressed]: 'already compressed',
-  [CONTENT_CLASS.other]: 'other',
-};
 
 /** Of one object, by one contender. */
 export interface Coded {

@@ -62,6 +62,8 @@ export interface ObjectInfo extends StoredAttributes {
    * position from 1 whatever their numbers in the upload were, so that `number` is what `GetOptions.partNumber` takes.
    */
   readonly parts?: readonly PartInfo[];
+  /** Only when `head` was asked for it, and only of storage that codes what it holds. */
+  readonly storage?: StorageFacts;
   /** Writes the ETag in Latin-1 where it is cheaper than to make a string of it, and answers its length. */
   writeEtag?(into: Buffer, at: number): number;
 }
@@ -69,6 +71,18 @@ export interface ObjectInfo extends StoredAttributes {
 export interface HeadOptions {
   /** Fill `ObjectInfo.parts`; costs up to a part table of 10,000 entries. */
   readonly parts?: boolean;
+  /** Fill `ObjectInfo.storage`; costs the list of extents of a large object. */
+  readonly storage?: boolean;
+}
+
+/** How an object lies in its storage at the moment: coding and compaction change it behind the object's back. */
+export interface StorageFacts {
+  /** What the object was found to be, a name of `CONTENT_CLASS`; `unexamined` before somebody looked. */
+  readonly contentClass: string;
+  /** Bytes that stand for it, heads of records included, as the accounts of its class count them. */
+  readonly storedBytes: number;
+  /** How its bytes are coded; `mixed` where that differs between its extents. */
+  readonly codec: 'raw' | 'zstd' | 'sections' | 'mixed';
 }
 
 /** RFC 9110 section 14: `last` is inclusive, as on the wire; `suffix` counts from the end. */

@@ -62,11 +62,11 @@ export class S3Client {
     this.transport.close();
   }
 
-  /** `undefined` when there is no such object. */
-  async head(bucket: string, key: string): Promise<RemoteHead | undefined> {
+  /** `undefined` when there is no such object. @param more headers of the request */
+  async head(bucket: string, key: string, more: Record<string, string> = {}): Promise<RemoteHead | undefined> {
     try {
-      const request = { method: 'HEAD', bucket, key, headers: { 'x-amz-checksum-mode': 'ENABLED' } } as const;
-      return headOf(await this.transport.sendForHeaders(request));
+      const headers = { 'x-amz-checksum-mode': 'ENABLED', ...more };
+      return headOf(await this.transport.sendForHeaders({ method: 'HEAD', bucket, key, headers }));
     } catch (error) {
       if (error instanceof S3ReplyError && error.status === 404) return undefined;
       throw error;

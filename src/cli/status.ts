@@ -11,6 +11,7 @@ import { CliError, EXIT, EXIT_HELP, type ExitCode } from './exit.ts';
 import { formatBytes, formatCount, formatDuration } from './figures.ts';
 import { httpConnections } from './http-exchange.ts';
 import { pause, transportCode } from './retry.ts';
+import { storedLines } from './stored-lines.ts';
 import { isTerminal, printLine, runVerb, type Terminal } from './terminal.ts';
 
 export interface StatusOptions {
@@ -28,6 +29,7 @@ Examples:
   penstock status                               live view of the gateway on this machine; Ctrl-C ends it
   penstock status --once                        printed once
   penstock status --json | jq .ready            for scripts
+  penstock status --json | jq .stored.backlog   what the keeper has not looked at yet
   penstock status --admin http://10.0.0.5:9001
 
 Exit code 0 when the gateway is ready, 1 when it runs but is not.${EXIT_HELP}`;
@@ -36,7 +38,7 @@ export function register(program: Command): void {
   program
     .command('status')
     .summary('show a running gateway')
-    .description('Show a running gateway: processes, requests, bytes, store and caches.')
+    .description('Show a running gateway: processes, requests, bytes, what is stored by class of content, and caches.')
     .option('--admin <URL>', `address of the admin front (default: PENSTOCK_ADMIN, else ${DEFAULT_ADMIN})`)
     .option('--once', 'print once, also on a terminal')
     .option('--json', 'print once, as JSON')
@@ -135,7 +137,8 @@ export function statusLines(now: GatewayStatus, before: GatewayStatus | undefine
     ...traffic(now, before),
     ...figureLines(now.figures),
   ];
-  return [...lines, '', ...operationLines(now, before)];
+  const stored = storedLines(now, before);
+  return [...lines, ...(stored.length === 0 ? [] : ['', ...stored]), '', ...operationLines(now, before)];
 }
 
 function secondsBetween(now: GatewayStatus, before: GatewayStatus | undefined): number {

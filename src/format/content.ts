@@ -19,6 +19,23 @@ export const CONTENT_CLASS = {
   other: 8,
 } as const;
 export type ContentClass = (typeof CONTENT_CLASS)[keyof typeof CONTENT_CLASS];
+export type ContentClassName = keyof typeof CONTENT_CLASS;
+
+/** Names by number, for figures and headers. */
+export const CLASS_NAMES = Object.keys(CONTENT_CLASS) as readonly ContentClassName[];
+
+/** What people read. */
+export const CLASS_TITLES: Readonly<Record<ContentClassName, string>> = {
+  unexamined: 'not looked at yet',
+  ct: 'CT',
+  mr: 'MR',
+  pt: 'PT',
+  xray: 'X-ray',
+  us: 'US',
+  image: 'other images',
+  compressed: 'already compressed',
+  other: 'other',
+};
 
 /**
  * Samples of one or more frames of equal shape that follow each other without gaps. All of it lies inside the bytes that were looked

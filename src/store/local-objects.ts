@@ -38,6 +38,7 @@ import { listPage } from './local-list.ts';
 import { partInfo } from './part-info.ts';
 import { rangeOf } from './read-range.ts';
 import { VolumeGone } from './record-reader.ts';
+import { storageFacts } from './storage-facts.ts';
 import { isFrame, PAYLOAD_CRC_BYTES } from './stored-frame.ts';
 import type { Pins } from './volume-seals.ts';
 
@@ -57,15 +58,24 @@ export class LocalObjects implements ObjectStore {
     for (let attempt = 1; ; attempt++) {
       const entry = findEntry(this.#engine, state.id, key);
       if (entry === undefined) return undefined;
-      if (options.parts !== true || entry.partCount === 0) return new EntryInfo(entry);
+      const asksParts = options.parts === true && entry.partCount > 0;
+      if (!asksParts && options.storage !== true) return new EntryInfo(entry);
       try {
-        const { parts } = await manifestOf(this.#engine, entry);
-        return Object.assign(new EntryInfo(entry), { parts: parts.map((part, i) => partInfo(part, i + 1)) });
+        return Object.assign(new EntryInfo(entry), await this.#details(entry, asksParts, options.storage === true));
       } catch (error) {
         if (!(error instanceof VolumeGone) || attempt === ATTEMPTS) throw dataLossOf(error, `/${bucket}/${key}`);
         this.#engine.index.refresh();
       }
     }
+  }
+
+  async #details(entry: Entry, parts: boolean, storage: boolean): Promise<Pick<ObjectInfo, 'parts' | 'storage'>> {
+    const isSpread = entry.isManifest && entry.payload === undefined;
+    const manifest = parts || isSpread ? await manifestOf(this.#engine, entry) : undefined;
+    return {
+      ...(parts && manifest !== undefined && { parts: manifest.parts.map((part, i) => partInfo(part, i + 1)) }),
+      ...(storage && { storage: storageFacts(entry, manifest?.extents ?? []) }),
+    };
   }
 
   async get(

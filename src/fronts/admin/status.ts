@@ -1,5 +1,6 @@
 /** What `GET /status` answers as JSON and `penstock status` shows: the same figures as the metrics, arranged for people. */
 import type { Metric, MetricValue } from '../../service/metrics.ts';
+import { type StoredStatus, storedOf } from './stored-status.ts';
 
 export interface ProcessStatus {
   readonly name: string;
@@ -35,6 +36,8 @@ export interface GatewayStatus {
   readonly operations: readonly OperationStatus[];
   readonly receivedBytes: number;
   readonly sentBytes: number;
+  /** What the store holds, by class of content; absent where the storage knows of no classes, or its keeper is not there. */
+  readonly stored?: StoredStatus | undefined;
   /** Every other figure without labels, by its metric name without `penstock_`: `store_live_bytes`, `cache_hits_total` ... */
   readonly figures: Readonly<Record<string, number>>;
 }
@@ -81,7 +84,7 @@ export function operationsOf(metrics: readonly Metric[]): OperationStatus[] {
 /** The part of the status that comes from the metrics. */
 export function figuresOf(
   metrics: readonly Metric[],
-): Pick<GatewayStatus, 'operations' | 'receivedBytes' | 'sentBytes' | 'figures'> {
+): Pick<GatewayStatus, 'operations' | 'receivedBytes' | 'sentBytes' | 'stored' | 'figures'> {
   const figures: Record<string, number> = {};
   for (const { name, type, values } of metrics) {
     const [only] = values;
@@ -93,6 +96,7 @@ export function figuresOf(
     operations: operationsOf(metrics).sort((a, b) => b.requests - a.requests),
     receivedBytes: total(metrics, 'penstock_s3_received_bytes_total'),
     sentBytes: total(metrics, 'penstock_s3_sent_bytes_total'),
+    stored: storedOf(metrics),
     figures,
   };
 }

@@ -11,7 +11,14 @@ import type { BucketInfo } from '../../base/bucket-store.ts';
 import { checkReadConditions, resolveRange } from '../../base/conditions.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { GetOptions, NotModified, ObjectInfo, ObjectRead, RangeSpec } from '../../base/object-store.ts';
+import type {
+  GetOptions,
+  NotModified,
+  ObjectInfo,
+  ObjectRead,
+  RangeSpec,
+  StorageFacts,
+} from '../../base/object-store.ts';
 import { parseHttpDate } from '../../format/http-date.ts';
 import { formatContentRange, parseRange } from '../../format/http-range.ts';
 import { mayReadObject, mayUseBucket, ownsBucket } from '../../service/access.ts';
@@ -28,6 +35,8 @@ interface Asked {
 }
 
 const PLAIN: GetOptions = {};
+/** Of Penstock alone, on HEAD: a client that says `ENABLED` is told how the object is stored. */
+const STORAGE_HEADER = 'x-penstock-storage-mode';
 
 /** @throws GatewayError InvalidArgument, InvalidRequest */
 function parseAsked(x: Exchange): Asked {
@@ -165,10 +174,12 @@ export async function headObject(x: Exchange): Promise<Answer> {
   const { bucket, key } = x;
   const asked = parseAsked(x);
   const options = asked.options;
+  const asksParts = options.partNumber !== undefined;
+  const asksStorage = x.header(STORAGE_HEADER) === 'ENABLED';
   const info = await x.front.storage.objects.head(
     bucket.name,
     key,
-    options.partNumber === undefined ? undefined : { parts: true },
+    asksParts || asksStorage ? { parts: asksParts, storage: asksStorage } : undefined,
   );
   if (info === undefined) throw noSuchKey(x, bucket);
   if (!mayReadObject(x.credential, bucket, info.attributes.acl)) throw new GatewayError('AccessDenied');
@@ -176,7 +187,14 @@ export async function headObject(x: Exchange): Promise<Answer> {
     return notModified(x, { kind: 'not-modified', info });
   }
   const { start, end } = rangeOf(info, options.range, options.partNumber);
-  return readAnswer(x, { info, start, end, body: Buffer.alloc(0) }, options, asked);
+  const answer = await readAnswer(x, { info, start, end, body: Buffer.alloc(0) }, options, asked);
+  return info.storage === undefined
+    ? answer
+    : { ...answer, headers: [...answer.headers, ...storageHeaders(info.storage)] };
+}
+
+function storageHeaders({ contentClass, storedBytes, codec }: StorageFacts): string[] {
+  return ['x-penstock-class', contentClass, 'x-penstock-stored-bytes', String(storedBytes), 'x-penstock-codec', codec];
 }
 
 /** @throws GatewayError InvalidRange, InvalidPartNumber */
