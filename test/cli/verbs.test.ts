@@ -260,6 +260,7 @@ test('put and get stream through standard input and output', async () => {
   ) as Record<string, unknown>;
   assert.equal(facts.size, content.length);
   assert.equal(facts['content-type'], 'x/y');
+  assert.ok(!('class' in facts) && !('stored-bytes' in facts), 'storage in memory knows of no classes');
   assert.equal(facts.etag, createHash('md5').update(content).digest('hex'));
 });
 
