@@ -30,17 +30,15 @@ export class FaultScene {
   }
 
   /** A gateway on a folder; sockets of killed ones go with the scene. */
-  launch(store: string, workers = 2): GatewayProcess {
-    const gateway = new GatewayProcess([...anyPorts(store), '--workers', String(workers)], {
-      ...ROOT,
-      TMPDIR: join(this.folder, 'tmp'),
-    });
+  launch(store: string, workers = 2, node = process.execPath): GatewayProcess {
+    const env = { ...ROOT, TMPDIR: join(this.folder, 'tmp') };
+    const gateway = new GatewayProcess([...anyPorts(store), '--workers', String(workers)], env, node);
     this.#gateways.push(gateway);
     return gateway;
   }
 
-  async start(store = join(this.folder, 'store'), workers = 2): Promise<GatewayProcess> {
-    return this.launch(store, workers).ready();
+  async start(store = join(this.folder, 'store'), workers = 2, node?: string): Promise<GatewayProcess> {
+    return this.launch(store, workers, node).ready();
   }
 
   caller(gateway: GatewayProcess): S3Caller {

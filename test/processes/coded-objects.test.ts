@@ -61,6 +61,7 @@ describe('objects that are coded behind the backs of their readers', LIMIT, () =
       const stored = figureOf(metrics, 'penstock_class_stored_bytes', `class="${name}"`);
       assert.ok(stored < written * 0.8, `${name}: ${stored} of ${written}`);
     }
+    assert.ok(figureOf(metrics, 'penstock_dictionaries') > 0);
     const decoded = figureOf(metrics, 'penstock_decoded_payloads_total');
     const coded = figureOf(metrics, 'penstock_coding_objects_total', 'outcome="coded"');
     assert.ok(coded > objects.length / 2 && decoded >= coded, `${coded} coded, ${decoded} decoded`);

@@ -22,7 +22,18 @@ import { parseWrk } from '../../bench/rig/wrk.ts';
 import { batchFrameHead } from '../../src/fronts/grpc/batch-frame.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const WITH_OPTIONS = ['batch', 'codec-pool', 'grpc-batch', 'index', 'put', 'put-batch', 'read', 's3-get', 'start'];
+const WITH_OPTIONS = [
+  'batch',
+  'codec-pool',
+  'compression',
+  'grpc-batch',
+  'index',
+  'put',
+  'put-batch',
+  'read',
+  's3-get',
+  'start',
+];
 
 test('every benchmark with options loads and explains itself', () => {
   const files = readdirSync(`${root}bench`).filter((name) => name.endsWith('.ts'));
