@@ -74,6 +74,17 @@ export class CodedReads {
     return { overS3: a + b, overGrpc: await this.#framesOverGrpc(objects) };
   }
 
+  /** Reads everything again and again until something has happened. @throws what kept it from happening */
+  async allUntil(objects: readonly StoredObject[], happened: Promise<void>): Promise<void> {
+    let isOver = false;
+    const end = happened.finally(() => {
+      isOver = true;
+    });
+    end.catch(() => {}); // told below, unless a read fails first
+    while (!isOver) await this.all(objects);
+    await end;
+  }
+
   async #overS3(caller: S3Caller, objects: readonly StoredObject[]): Promise<number> {
     let frames = 0;
     for (const [i, object] of objects.entries()) {
