@@ -3,6 +3,7 @@
  * every way at once, coded, compacted, and after everything was killed, and are always the bytes that were written.
  */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { FaultScene, killAll, pidsOf } from '../faults/fault-scene.ts';
@@ -95,6 +96,17 @@ describe('objects that are coded behind the backs of their readers', LIMIT, () =
     reads = new CodedReads(gateway, 2);
     const frames = await reads.all(objects);
     assert.ok(frames.overGrpc >= 1, JSON.stringify(frames));
+    await nothingIsWrong(store, objects.length);
+  });
+
+  it('are what was written when the index was lost and made anew from the volumes', async () => {
+    reads.close();
+    await gateway.stop();
+    rmSync(join(store, 'index'), { recursive: true });
+    gateway = await scene.start(store);
+    reads = new CodedReads(gateway, 3);
+    await reads.allUntil(objects, untilCoded(gateway));
+    await reads.all(objects);
     await nothingIsWrong(store, objects.length);
   });
 });
