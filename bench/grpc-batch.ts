@@ -29,7 +29,7 @@ import {
 } from './rig/batch-content.ts';
 import { addTables, CPU, FIRST, nameOf, RATE, WHOLE } from './rig/batch-tables.ts';
 import { measureCold } from './rig/cold-batches.ts';
-import { type Gateway, startGateway } from './rig/gateway.ts';
+import { type Gateway, startGateway, untilExamined } from './rig/gateway.ts';
 import { Floor, serveFloor } from './rig/http2-floor.ts';
 import { type Nginx, startNginx } from './rig/nginx.ts';
 import { PythonBatches, pythonClient } from './rig/python-batches.ts';
@@ -154,6 +154,7 @@ async function startRig(options: Options, owned: Belongings, folder: string): Pr
   const loadCore = { core: options['load-core'], cores };
   const profiles = options.profiles;
   const gateway = await startGateway(owned, { dir: join(folder, 'store'), workers: 1, core, cores, profiles });
+  await untilExamined(gateway);
   const nginx = await startNginx(owned, { folder, files: join(folder, 'files'), core, cores });
   const pythonName = pythonClient(options.python);
   return {

@@ -1,6 +1,7 @@
 /** A gateway as its users run it, from dist/, on ports of the system's choice, with a root key that the benchmark knows. */
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { addressesIn } from '../../src/cli/demo-gateway.ts';
 import type { GatewayStatus } from '../../src/fronts/admin/status.ts';
@@ -28,6 +29,10 @@ export interface GatewayOptions {
   /** Folder for a V8 CPU profile of each of its processes, written when it stops; empty for none. */
   readonly profiles?: string;
 }
+
+/** The keeper begins within five seconds of the start. */
+const EXAMINED_EVERY_MS = 250;
+const EXAMINED_TRIES = 120;
 
 const ENTRY = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -106,4 +111,17 @@ export async function startGateway(owned: Belongings, options: GatewayOptions): 
     status: () => gatewayStatus(admin),
     stop: () => owned.end(child),
   };
+}
+
+/** Looks at a new store would else be counted as the cost of whatever is measured first. @throws BenchError when it makes no progress */
+export async function untilExamined({ status }: Pick<Gateway, 'status'>): Promise<void> {
+  let left = Number.POSITIVE_INFINITY;
+  for (let still = 0; still < EXAMINED_TRIES; still += 1) {
+    const objects = (await status()).stored?.backlog.objects ?? 0;
+    if (objects === 0) return;
+    if (objects < left) still = 0;
+    left = objects;
+    await sleep(EXAMINED_EVERY_MS);
+  }
+  throw new BenchError(`the keeper does not get on with the ${left} objects that it has to examine.`);
 }
