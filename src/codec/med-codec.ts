@@ -9,7 +9,7 @@ import { addGreen, helps, subtractGreen } from './green-difference.ts';
 import { CLASSES, classTable, foresee, groupTable, recall } from './med-residuals.ts';
 import { CODEC, type PlaneCodec, type Shape } from './plane-codec.ts';
 import { type Cursor, codeResiduals, decodeResiduals } from './residual-streams.ts';
-import { isPicture, planeLength, readPlane, writePlane } from './sample-planes.ts';
+import { framedRoom, isPicture, readPlane, writePlane } from './sample-planes.ts';
 import type { Zstd } from './zstd-interface.ts';
 
 const FLAG_GREEN = 1;
@@ -37,7 +37,7 @@ function newScratch(): Scratch {
 
 /** Planes for the shape. The rooms of unusually large pictures are not kept. */
 function planesFor(scratch: Scratch, shape: Shape): Uint16Array[] {
-  const length = planeLength(shape);
+  const { length } = framedRoom(shape);
   return Array.from({ length: shape.samples }, (_, index) => {
     const room = scratch.planes[index];
     if (room !== undefined && room.length >= length) return room.subarray(0, length);
@@ -66,12 +66,13 @@ function encodePicture(zstd: Zstd, scratch: Scratch, bytes: Buffer, shape: Shape
   const { width, height } = shape;
   const bits = shape.bytesPerSample === 1 ? 8 : 16;
   const total = width * height;
+  const room = framedRoom(shape);
   const planes = planesFor(scratch, shape);
   makeRoom(scratch, total);
   planes.forEach((plane, index) => {
     // What an earlier picture left around the samples would be looked at when green is tried.
     if (shape.samples === 3) plane.fill(0);
-    readPlane(bytes, shape, index, plane);
+    readPlane(bytes, shape, index, plane, room);
   });
   const isDifferent = differFromGreen(planes, 2 ** bits - 1);
   const parts: Buffer[] = [Buffer.of(isDifferent ? FLAG_GREEN : 0)];
@@ -105,11 +106,12 @@ function decodePicture(zstd: Zstd, scratch: Scratch, coded: Buffer, shape: Shape
   const cursor: Cursor = { bytes: coded, at: 1 };
   for (const plane of planes) decodePlane(zstd, scratch, cursor, shape, plane);
   if (cursor.at !== coded.length) throw new Error(`a picture ends at byte ${cursor.at} of ${coded.length}`);
+  const room = framedRoom(shape);
   planes.forEach((plane, index) => {
     const green = planes[GREEN];
     if (flags === FLAG_GREEN && index !== GREEN && green !== undefined)
       addGreen(plane, green, shape.bytesPerSample === 1 ? 0xff : 0xffff);
-    writePlane(plane, shape, index, into);
+    writePlane(plane, shape, index, into, room);
   });
 }
 

@@ -71,24 +71,38 @@ export function foresee(
     let left = plane[at - 1] as number;
     let northWest = plane[above - 2] as number;
     let north = plane[above - 1] as number;
-    for (const end = at + width; at < end; at += 1, above += 1, out += 1) {
-      const northEast = plane[above] as number;
-      const restless = Math.abs(northEast - north) + Math.abs(north - northWest) + Math.abs(northWest - left);
-      const apart = left - north;
-      const less = apart & (apart >> 31);
-      const low = north + less;
-      const high = left - less;
-      const over = left - northWest - less;
-      const under = (over & ~(over >> 31)) + low - high;
-      const foreseen = high + (under & (under >> 31));
-      const sample = plane[at] as number;
-      const kind = table[Math.min(restless, RESTLESSNESS_MAX)] as number;
-      residuals[out] = (sample - foreseen + MIDDLE) & mask;
-      classes[out] = kind;
-      counts[kind] = (counts[kind] as number) + 1;
-      left = sample;
-      northWest = north;
-      north = northEast;
+    let restless = 0;
+    for (const end = at + width; at < end; ) {
+      do {
+        const northEast = plane[above] as number;
+        restless = Math.abs(northEast - north) + Math.abs(north - northWest) + Math.abs(northWest - left);
+        const apart = left - north;
+        const less = apart & (apart >> 31);
+        const low = north + less;
+        const high = left - less;
+        const over = left - northWest - less;
+        const under = (over & ~(over >> 31)) + low - high;
+        const foreseen = high + (under & (under >> 31));
+        const sample = plane[at] as number;
+        const kind = table[Math.min(restless, RESTLESSNESS_MAX)] as number;
+        residuals[out] = (sample - foreseen + MIDDLE) & mask;
+        classes[out] = kind;
+        counts[kind] = (counts[kind] as number) + 1;
+        left = sample;
+        northWest = north;
+        north = northEast;
+        at += 1;
+        above += 1;
+        out += 1;
+      } while (restless !== 0 && at < end);
+      if (left !== north) continue;
+      // Among equals, and one of them: as long as that stays so, there is nothing to foresee.
+      const begin = out;
+      for (; at < end && plane[above] === left && plane[at] === left; at += 1, above += 1, out += 1) {
+        residuals[out] = MIDDLE;
+        classes[out] = 0;
+      }
+      counts[0] = (counts[0] as number) + out - begin;
     }
   }
 }
@@ -118,23 +132,34 @@ export function recall(
     let left = plane[at - 1] as number;
     let northWest = plane[above - 2] as number;
     let north = plane[above - 1] as number;
-    for (const end = at + width; at < end; at += 1, above += 1) {
-      const northEast = plane[above] as number;
-      const restless = Math.abs(northEast - north) + Math.abs(north - northWest) + Math.abs(northWest - left);
-      const group = groups[Math.min(restless, RESTLESSNESS_MAX)] as number;
-      const position = positions[group] as number;
-      positions[group] = position + 1;
-      const apart = left - north;
-      const less = apart & (apart >> 31);
-      const low = north + less;
-      const high = left - less;
-      const over = left - northWest - less;
-      const under = (over & ~(over >> 31)) + low - high;
-      const foreseen = high + (under & (under >> 31));
-      left = (foreseen - MIDDLE + (residuals[position] as number)) & mask;
-      plane[at] = left;
-      northWest = north;
-      north = northEast;
+    let restless = 0;
+    for (const end = at + width; at < end; ) {
+      do {
+        const northEast = plane[above] as number;
+        restless = Math.abs(northEast - north) + Math.abs(north - northWest) + Math.abs(northWest - left);
+        const group = groups[Math.min(restless, RESTLESSNESS_MAX)] as number;
+        const position = positions[group] as number;
+        positions[group] = position + 1;
+        const apart = left - north;
+        const less = apart & (apart >> 31);
+        const low = north + less;
+        const high = left - less;
+        const over = left - northWest - less;
+        const under = (over & ~(over >> 31)) + low - high;
+        const foreseen = high + (under & (under >> 31));
+        left = (foreseen - MIDDLE + (residuals[position] as number)) & mask;
+        plane[at] = left;
+        northWest = north;
+        north = northEast;
+        at += 1;
+        above += 1;
+      } while (restless !== 0 && at < end);
+      if (left !== north) continue;
+      // Among equals, and one of them: as long as that stays so, nothing has to be foreseen.
+      let position = positions[0] as number;
+      for (; at < end && plane[above] === left && residuals[position] === MIDDLE; at += 1, above += 1, position += 1)
+        plane[at] = left;
+      positions[0] = position;
     }
   }
 }

@@ -184,8 +184,8 @@ export function decodeResiduals(
   const begin = grouping.begins[first];
   if (begin === undefined) throw new Error(`high bytes begin with group ${first} of ${grouping.lastClasses.length}`);
   const content = takeFrames(zstd, cursor, total + total - begin);
-  residuals.set(content.subarray(0, total));
+  residuals.set(content.subarray(0, begin));
   for (let i = begin, from = total; i < total; i += 1, from += 1)
-    residuals[i] = (residuals[i] as number) | ((content[from] as number) << 8);
+    residuals[i] = (content[i] as number) | ((content[from] as number) << 8);
   return grouping;
 }

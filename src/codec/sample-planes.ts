@@ -3,7 +3,7 @@
  * The samples of a picture as planes of 16 bits, whatever way they lie in its bytes, and back.
  *
  * Promises: a bijection, so that bits above BitsStored, signs and byte order come back as they were. Signed samples are moved so that the smallest
- * is 0: neighbours stay neighbours. Every plane has a frame of one sample above and at both sides, which predictors fill.
+ * is 0: neighbours stay neighbours. A framed plane has one more sample above and at both sides, which predictors fill; a bare one has none.
  *
  * Guarded by `npm run bench -- compression`.
  */
@@ -12,14 +12,21 @@ import type { Shape } from './plane-codec.ts';
 
 const isHostLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
-/** Samples of a line of a plane, with the one before it and the one behind it. */
-export function strideOf(shape: Shape): number {
-  return shape.width + 2;
+/** Where the samples lie in a plane. */
+export interface Room {
+  readonly first: number;
+  /** From line to line. */
+  readonly stride: number;
+  /** Of the whole plane. */
+  readonly length: number;
 }
 
-/** Samples of a plane with its frame. */
-export function planeLength(shape: Shape): number {
-  return strideOf(shape) * (shape.height + 1);
+export function framedRoom({ width, height }: Shape): Room {
+  return { first: width + 3, stride: width + 2, length: (width + 2) * (height + 1) };
+}
+
+export function bareRoom({ width, height }: Shape): Room {
+  return { first: 0, stride: width, length: width * height };
 }
 
 /** Whether the shape is a picture of so many bytes that picture codecs take. */
@@ -30,21 +37,25 @@ export function isPicture(shape: Shape, length: number): boolean {
   return width * height * bytesPerSample * samples === length;
 }
 
-/** Where the samples of one plane lie: the first of them, and steps in bytes. */
-export interface Lines {
+/** Where the samples of one plane lie in the bytes: the first of them, and steps in bytes; and where in the plane. */
+interface Lines {
+  readonly width: number;
+  readonly height: number;
   readonly first: number;
   readonly sampleStep: number;
   readonly lineStep: number;
+  readonly room: Room;
 }
 
-export function linesOf(shape: Shape, plane: number): Lines {
+function linesOf(shape: Shape, plane: number, room: Room): Lines {
   const { width, height, bytesPerSample, samples } = shape;
-  if (samples === 1) return { first: 0, sampleStep: bytesPerSample, lineStep: width * bytesPerSample };
-  if (shape.isPlanar) {
-    const lineStep = width * bytesPerSample;
-    return { first: plane * lineStep * height, sampleStep: bytesPerSample, lineStep };
-  }
-  return { first: plane * bytesPerSample, sampleStep: 3 * bytesPerSample, lineStep: 3 * width * bytesPerSample };
+  const isApart = samples === 1 || shape.isPlanar;
+  const sampleStep = isApart ? bytesPerSample : 3 * bytesPerSample;
+  const lineStep = width * sampleStep;
+  const first = isApart ? plane * lineStep * height : plane * bytesPerSample;
+  // Without a frame between them, lines are one.
+  if (room.stride === width) return { width: width * height, height: 1, first, sampleStep, lineStep, room };
+  return { width, height, first, sampleStep, lineStep, room };
 }
 
 /** The bytes as words, where they lie so that the processor can read them as such. */
@@ -53,31 +64,26 @@ function wordsOf(bytes: Buffer): Uint16Array | undefined {
   return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
 }
 
-function readBytes(bytes: Buffer, lines: Lines, width: number, height: number, flip: number, plane: Uint16Array): void {
+/** Loops name what they need of `lines`: each look into the object would cost as much as the sample. */
+function readBytes(bytes: Buffer, lines: Lines, flip: number, plane: Uint16Array): void {
+  const { width, height, sampleStep, room } = lines;
   for (let y = 0; y < height; y += 1) {
     let from = lines.first + y * lines.lineStep;
-    let to = (y + 1) * (width + 2) + 1;
-    for (const end = to + width; to < end; to += 1, from += lines.sampleStep)
-      plane[to] = (bytes[from] as number) ^ flip;
+    let to = room.first + y * room.stride;
+    for (const end = to + width; to < end; to += 1, from += sampleStep) plane[to] = (bytes[from] as number) ^ flip;
   }
 }
 
 /** Shorter lines are copied sample by sample: a view of each would take longer. */
 const COPIED_SAMPLES_MIN = 64;
 
-function readWords(
-  words: Uint16Array,
-  lines: Lines,
-  width: number,
-  height: number,
-  flip: number,
-  plane: Uint16Array,
-): void {
+function readWords(words: Uint16Array, lines: Lines, flip: number, plane: Uint16Array): void {
+  const { width, height, room } = lines;
   const step = lines.sampleStep >> 1;
   const isCopy = step === 1 && flip === 0 && width >= COPIED_SAMPLES_MIN;
   for (let y = 0; y < height; y += 1) {
     let from = (lines.first + y * lines.lineStep) >> 1;
-    let to = (y + 1) * (width + 2) + 1;
+    let to = room.first + y * room.stride;
     if (isCopy) {
       plane.set(words.subarray(from, from + width), to);
       continue;
@@ -86,60 +92,52 @@ function readWords(
   }
 }
 
-function readPairs(
-  bytes: Buffer,
-  lines: Lines,
-  width: number,
-  height: number,
-  flip: number,
-  high: number,
-  plane: Uint16Array,
-): void {
+function readPairs(bytes: Buffer, lines: Lines, flip: number, high: number, plane: Uint16Array): void {
+  const { width, height, sampleStep, room } = lines;
   const low = 1 - high;
   for (let y = 0; y < height; y += 1) {
     let from = lines.first + y * lines.lineStep;
-    let to = (y + 1) * (width + 2) + 1;
-    for (const end = to + width; to < end; to += 1, from += lines.sampleStep)
+    let to = room.first + y * room.stride;
+    for (const end = to + width; to < end; to += 1, from += sampleStep)
       plane[to] = (((bytes[from + high] as number) << 8) | (bytes[from + low] as number)) ^ flip;
   }
 }
 
+/** What is added to signed samples, or taken from them: their smallest becomes 0. */
+function flipOf({ bytesPerSample, isSigned }: Shape): number {
+  if (!isSigned) return 0;
+  return bytesPerSample === 1 ? 0x80 : 0x8000;
+}
+
 /** Puts the samples of one plane of the picture into `plane`, and leaves the frame around them alone. */
-export function readPlane(bytes: Buffer, shape: Shape, index: number, plane: Uint16Array): void {
-  const { width, height, bytesPerSample, isSigned, isBigEndian } = shape;
-  const lines = linesOf(shape, index);
-  if (bytesPerSample === 1) {
-    readBytes(bytes, lines, width, height, isSigned ? 0x80 : 0, plane);
+export function readPlane(bytes: Buffer, shape: Shape, index: number, plane: Uint16Array, room: Room): void {
+  const lines = linesOf(shape, index, room);
+  const flip = flipOf(shape);
+  if (shape.bytesPerSample === 1) {
+    readBytes(bytes, lines, flip, plane);
     return;
   }
-  const flip = isSigned ? 0x8000 : 0;
-  const words = isBigEndian ? undefined : wordsOf(bytes);
-  if (words !== undefined) readWords(words, lines, width, height, flip, plane);
-  else readPairs(bytes, lines, width, height, flip, isBigEndian ? 0 : 1, plane);
+  const words = shape.isBigEndian ? undefined : wordsOf(bytes);
+  if (words !== undefined) readWords(words, lines, flip, plane);
+  else readPairs(bytes, lines, flip, shape.isBigEndian ? 0 : 1, plane);
 }
 
-function writeBytes(plane: Uint16Array, lines: Lines, width: number, height: number, flip: number, into: Buffer): void {
+function writeBytes(plane: Uint16Array, lines: Lines, flip: number, into: Buffer): void {
+  const { width, height, sampleStep, room } = lines;
   for (let y = 0; y < height; y += 1) {
     let to = lines.first + y * lines.lineStep;
-    let from = (y + 1) * (width + 2) + 1;
-    for (const end = from + width; from < end; from += 1, to += lines.sampleStep)
-      into[to] = (plane[from] as number) ^ flip;
+    let from = room.first + y * room.stride;
+    for (const end = from + width; from < end; from += 1, to += sampleStep) into[to] = (plane[from] as number) ^ flip;
   }
 }
 
-function writeWords(
-  plane: Uint16Array,
-  lines: Lines,
-  width: number,
-  height: number,
-  flip: number,
-  into: Uint16Array,
-): void {
+function writeWords(plane: Uint16Array, lines: Lines, flip: number, into: Uint16Array): void {
+  const { width, height, room } = lines;
   const step = lines.sampleStep >> 1;
   const isCopy = step === 1 && flip === 0 && width >= COPIED_SAMPLES_MIN;
   for (let y = 0; y < height; y += 1) {
     let to = (lines.first + y * lines.lineStep) >> 1;
-    let from = (y + 1) * (width + 2) + 1;
+    let from = room.first + y * room.stride;
     if (isCopy) {
       into.set(plane.subarray(from, from + width), to);
       continue;
@@ -148,20 +146,13 @@ function writeWords(
   }
 }
 
-function writePairs(
-  plane: Uint16Array,
-  lines: Lines,
-  width: number,
-  height: number,
-  flip: number,
-  high: number,
-  into: Buffer,
-): void {
+function writePairs(plane: Uint16Array, lines: Lines, flip: number, high: number, into: Buffer): void {
+  const { width, height, sampleStep, room } = lines;
   const low = 1 - high;
   for (let y = 0; y < height; y += 1) {
     let to = lines.first + y * lines.lineStep;
-    let from = (y + 1) * (width + 2) + 1;
-    for (const end = from + width; from < end; from += 1, to += lines.sampleStep) {
+    let from = room.first + y * room.stride;
+    for (const end = from + width; from < end; from += 1, to += sampleStep) {
       const sample = (plane[from] as number) ^ flip;
       into[to + high] = sample >> 8;
       into[to + low] = sample & 0xff;
@@ -170,15 +161,27 @@ function writePairs(
 }
 
 /** The inverse of `readPlane`. */
-export function writePlane(plane: Uint16Array, shape: Shape, index: number, into: Buffer): void {
-  const { width, height, bytesPerSample, isSigned, isBigEndian } = shape;
-  const lines = linesOf(shape, index);
-  if (bytesPerSample === 1) {
-    writeBytes(plane, lines, width, height, isSigned ? 0x80 : 0, into);
+export function writePlane(plane: Uint16Array, shape: Shape, index: number, into: Buffer, room: Room): void {
+  const lines = linesOf(shape, index, room);
+  const flip = flipOf(shape);
+  if (shape.bytesPerSample === 1) {
+    writeBytes(plane, lines, flip, into);
     return;
   }
-  const flip = isSigned ? 0x8000 : 0;
-  const words = isBigEndian ? undefined : wordsOf(into);
-  if (words !== undefined) writeWords(plane, lines, width, height, flip, words);
-  else writePairs(plane, lines, width, height, flip, isBigEndian ? 0 : 1, into);
+  const words = shape.isBigEndian ? undefined : wordsOf(into);
+  if (words !== undefined) writeWords(plane, lines, flip, words);
+  else writePairs(plane, lines, flip, shape.isBigEndian ? 0 : 1, into);
+}
+
+/**
+ * The bytes of a picture of one sample a pixel as its samples, where the processor reads them as such, and what has to be added to one of a plane
+ * to have it: a plane is then not needed in between.
+ */
+export function samplesWithin(
+  bytes: Buffer,
+  shape: Shape,
+): { readonly samples: Uint8Array | Uint16Array; readonly flip: number } | undefined {
+  if (shape.samples !== 1) return undefined;
+  const samples = shape.bytesPerSample === 1 ? bytes : shape.isBigEndian ? undefined : wordsOf(bytes);
+  return samples === undefined ? undefined : { samples, flip: flipOf(shape) };
 }

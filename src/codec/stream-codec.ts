@@ -16,7 +16,7 @@ import { crc32Of } from '../format/crc32.ts';
 import type { PlaneSize } from './codestream-heads.ts';
 import { addGreen, helps, subtractGreen } from './green-difference.ts';
 import type { Shape } from './plane-codec.ts';
-import { isPicture, planeLength, readPlane, strideOf, writePlane } from './sample-planes.ts';
+import { bareRoom, isPicture, readPlane, samplesWithin, writePlane } from './sample-planes.ts';
 
 const FLAG_GREEN = 1;
 const GREEN = 1;
@@ -42,17 +42,13 @@ interface Range {
   readonly bits: number;
 }
 
-function rangeOf(plane: Uint16Array, shape: Shape): Range {
-  const stride = strideOf(shape);
+function rangeOf(plane: Uint16Array): Range {
   let least = 0xffff;
   let most = 0;
-  for (let row = 1; row <= shape.height; row += 1) {
-    const begin = row * stride + 1;
-    for (let at = begin; at < begin + shape.width; at += 1) {
-      const sample = plane[at] as number;
-      if (sample < least) least = sample;
-      if (sample > most) most = sample;
-    }
+  for (let at = 0; at < plane.length; at += 1) {
+    const sample = plane[at] as number;
+    if (sample < least) least = sample;
+    if (sample > most) most = sample;
   }
   return { least, bits: 32 - Math.clz32(most - least) };
 }
@@ -61,22 +57,13 @@ function wordsOf(room: Uint8Array): Uint16Array {
   return new Uint16Array(room.buffer, room.byteOffset, room.length >> 1);
 }
 
-function fillFrom(plane: Uint16Array, shape: Shape, least: number, room: Uint8Array | Uint16Array): void {
-  const stride = strideOf(shape);
-  let to = 0;
-  for (let row = 1; row <= shape.height; row += 1) {
-    const begin = row * stride + 1;
-    for (let at = begin; at < begin + shape.width; at += 1, to += 1) room[to] = (plane[at] as number) - least;
-  }
+function fillFrom(plane: Uint16Array, least: number, room: Uint8Array | Uint16Array): void {
+  for (let at = 0; at < plane.length; at += 1) room[at] = (plane[at] as number) - least;
 }
 
-function takeInto(samples: Uint8Array | Uint16Array, shape: Shape, least: number, plane: Uint16Array): void {
-  const stride = strideOf(shape);
-  let from = 0;
-  for (let row = 1; row <= shape.height; row += 1) {
-    const begin = row * stride + 1;
-    for (let at = begin; at < begin + shape.width; at += 1, from += 1) plane[at] = (samples[from] as number) + least;
-  }
+/** Modulo the range of what they are put into. */
+function takeInto(samples: Uint8Array | Uint16Array, added: number, into: Uint8Array | Uint16Array): void {
+  for (let at = 0; at < into.length; at += 1) into[at] = (samples[at] as number) + added;
 }
 
 /** Of the size of the plane, its smallest sample and depth (the first bytes of `head`), and its codestream. */
@@ -89,13 +76,13 @@ function crcOf(stream: Buffer, head: Buffer, shape: Shape): number {
 }
 
 function encodePlane(coder: StreamCoder, plane: Uint16Array, shape: Shape): Buffer[] | undefined {
-  const { least, bits } = rangeOf(plane, shape);
+  const { least, bits } = rangeOf(plane);
   const head = Buffer.allocUnsafe(PLANE_HEAD_BYTES + STREAM_HEAD_BYTES);
   head.writeUInt16LE(least, 0);
   head.writeUInt8(bits, 2);
   if (bits === 0) return [head.subarray(0, PLANE_HEAD_BYTES)];
   const stream = coder.encode({ width: shape.width, height: shape.height, bits }, (room) => {
-    fillFrom(plane, shape, least, bits > 8 ? wordsOf(room) : room);
+    fillFrom(plane, least, bits > 8 ? wordsOf(room) : room);
   });
   if (stream === undefined) return undefined;
   head.writeUInt32LE(stream.length, 3);
@@ -106,9 +93,10 @@ function encodePlane(coder: StreamCoder, plane: Uint16Array, shape: Shape): Buff
 /** @returns `undefined` where the shape is no picture, or the codec cannot */
 export function encodeStreams(coder: StreamCoder, bytes: Buffer, shape: Shape): Buffer | undefined {
   if (!isPicture(shape, bytes.length)) return undefined;
+  const room = bareRoom(shape);
   const planes = Array.from({ length: shape.samples }, (_, index) => {
-    const plane = new Uint16Array(planeLength(shape));
-    readPlane(bytes, shape, index, plane);
+    const plane = new Uint16Array(room.length);
+    readPlane(bytes, shape, index, plane, room);
     return plane;
   });
   const [red, green, blue] = planes;
@@ -127,14 +115,24 @@ export function encodeStreams(coder: StreamCoder, bytes: Buffer, shape: Shape): 
   return Buffer.concat(parts);
 }
 
-/** @returns where the next plane begins */
-function decodePlane(coder: StreamCoder, coded: Buffer, at: number, shape: Shape, plane: Uint16Array): number {
+/**
+ * @param added to each sample
+ * @returns where the next plane begins
+ */
+function decodePlane(
+  coder: StreamCoder,
+  coded: Buffer,
+  at: number,
+  shape: Shape,
+  added: number,
+  into: Uint8Array | Uint16Array,
+): number {
   if (at + PLANE_HEAD_BYTES > coded.length) throw new Error('a picture ends before its planes do');
   const least = coded.readUInt16LE(at);
   const bits = coded.readUInt8(at + 2);
   const streamHead = at + PLANE_HEAD_BYTES;
   if (bits === 0) {
-    plane.fill(least);
+    into.fill(least + added);
     return streamHead;
   }
   const begin = streamHead + STREAM_HEAD_BYTES;
@@ -147,7 +145,7 @@ function decodePlane(coder: StreamCoder, coded: Buffer, at: number, shape: Shape
   if (crcOf(stream, coded.subarray(at), shape) !== coded.readUInt32LE(streamHead + 4))
     throw new Error('the CRC of a codestream does not hold');
   coder.decode(stream, { width: shape.width, height: shape.height, bits }, (samples) => {
-    takeInto(bits > 8 ? wordsOf(samples) : samples, shape, least, plane);
+    takeInto(bits > 8 ? wordsOf(samples) : samples, least + added, into);
   });
   return end;
 }
@@ -157,17 +155,27 @@ export function decodeStreams(coder: StreamCoder, coded: Buffer, shape: Shape, i
   if (!isPicture(shape, into.length)) throw new Error(`${into.length} bytes are not those of a picture of this shape`);
   const flags = coded[0];
   if (flags === undefined || flags > FLAG_GREEN) throw new Error(`a picture with flags ${flags}; expected 0 or 1`);
+  const direct = samplesWithin(into, shape);
+  if (direct !== undefined) {
+    checkEnd(decodePlane(coder, coded, 1, shape, direct.flip, direct.samples), coded);
+    return;
+  }
   let at = 1;
+  const room = bareRoom(shape);
   const planes = Array.from({ length: shape.samples }, () => {
-    const plane = new Uint16Array(planeLength(shape));
-    at = decodePlane(coder, coded, at, shape, plane);
+    const plane = new Uint16Array(room.length);
+    at = decodePlane(coder, coded, at, shape, 0, plane);
     return plane;
   });
-  if (at !== coded.length) throw new Error(`a picture ends at byte ${at} of ${coded.length}`);
+  checkEnd(at, coded);
   const green = planes[GREEN];
   planes.forEach((plane, index) => {
     if (flags === FLAG_GREEN && green !== undefined && index !== GREEN)
       addGreen(plane, green, shape.bytesPerSample === 1 ? 0xff : 0xffff);
-    writePlane(plane, shape, index, into);
+    writePlane(plane, shape, index, into, room);
   });
+}
+
+function checkEnd(at: number, coded: Buffer): void {
+  if (at !== coded.length) throw new Error(`a picture ends at byte ${at} of ${coded.length}`);
 }
