@@ -43,6 +43,16 @@ function colour(): Buffer {
   return bytes;
 }
 
+const FLAT: Shape = { ...GRAY, width: 30, height: 12, isSigned: true };
+
+/** Two rectangles, one of one value, on a ground of one value: runs that end at a line, at a change, and at a change of what stands above. */
+function flat(): Buffer {
+  const bytes = Buffer.alloc(720);
+  for (let y = 3; y < 9; y += 1)
+    for (let x = 8; x < 20; x += 1) bytes.writeInt16LE(x < 14 ? 500 : -70 - y, (y * 30 + x) * 2);
+  return bytes;
+}
+
 const MADE: readonly (readonly [string, CodecNumber, Shape, () => Buffer, string])[] = [
   [
     'shuffled words',
@@ -64,6 +74,13 @@ const MADE: readonly (readonly [string, CodecNumber, Shape, () => Buffer, string
     SIGNED,
     signed,
     '00011618002728b52ffd20186d00003874858585858580010033300228b52ffd201845000010800001000ac002',
+  ],
+  [
+    'residuals of flat regions',
+    CODEC.med,
+    FLAT,
+    flat,
+    '000116e802005828b52ffd6068009501000402808074804380c9807f8081807f8081807f8081807f8081807f8081808c80ce8010500200872b061a68a081061a414f0128b52ffd6068009500004080000200fe00fe00045002008da6c8ea29',
   ],
   [
     'residuals of colour',

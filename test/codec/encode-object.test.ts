@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { before, describe, it } from 'node:test';
+import { LIMITS } from '../../src/base/limits.ts';
 import { type CodecSet, codecSetOf } from '../../src/codec/codec-set.ts';
 import { loadCodecs } from '../../src/codec/codecs.ts';
 import { decodePayload, dictionaryIdOf } from '../../src/codec/decode-payload.ts';
@@ -16,7 +17,7 @@ import {
   type Profile,
 } from '../../src/codec/object-coding.ts';
 import { CODEC, type PlaneCodec } from '../../src/codec/plane-codec.ts';
-import { readCodedPayload } from '../../src/format/coded-payload.ts';
+import { encodeCodedPayload, readCodedPayload } from '../../src/format/coded-payload.ts';
 import { CONTENT_CLASS } from '../../src/format/content.ts';
 import { detectBeginning, detectContent } from '../../src/format/content-detect.ts';
 import { pixelsOfPiece } from '../../src/format/content-pixels.ts';
@@ -131,6 +132,7 @@ describe('pieces of a large object', () => {
     'a volume': npy('<u2', [40, 500, 300], scan(300, 500 * 40, 2, 12)),
     'one frame': npy('<u2', [4000, 1000], scan(1000, 4000, 2, 12)),
     'planes of colour': slice({ rows: 1500, columns: 1500, samples: 3, planar: 1, bits: 8 }, scan(1500, 4500, 1, 8)),
+    'one line': npy('<u2', [2_000_000], scan(2_000_000, 1, 2, 12)),
     noise: noise(3_000_000),
     text: Buffer.alloc(3_000_000, 'some text '),
   };
@@ -150,6 +152,15 @@ describe('pieces of a large object', () => {
       }
     });
   }
+
+  it('are pictures also where a line is longer than they are', () => {
+    const bytes = npy('<u2', [4_000_000], scan(4_000_000, 1, 2, 12));
+    const content = detectBeginning(bytes.subarray(0, 1_000_000), bytes.length);
+    assert.ok(content.pixels);
+    const hint = { class: content.class, pixels: pixelsOfPiece(content.pixels, LIMITS.extentBytes) };
+    const found = codecsOf(encodeObject(codecs, bytes.subarray(LIMITS.extentBytes), { profile: 'default', hint }));
+    assert.deepEqual(new Set(found), new Set([CODEC.med]));
+  });
 
   it('are not tried where the object is compressed', () => {
     const hint = { class: CONTENT_CLASS.compressed, pixels: undefined };
@@ -231,5 +242,29 @@ describe('a codec that cannot be trusted', () => {
     );
     assert.equal(encoded.mismatches, 0);
     assert.notEqual(encoded.codec, PAYLOAD_CODEC.raw);
+  });
+});
+
+describe('payloads of versions that cut elsewhere', () => {
+  it('are read: a large frame in one section, whole and by ranges', () => {
+    const bytes = npy('<u2', [1200, 1000], scan(1000, 1200, 2, 12));
+    const { pixels } = detectContent(bytes);
+    assert.ok(pixels);
+    const header = bytes.subarray(0, pixels.offset);
+    const frame = bytes.subarray(pixels.offset);
+    const coded = codecs.get(CODEC.med)?.encode(frame, pixels, undefined);
+    assert.ok(coded);
+    const stored = encodeCodedPayload(0, [
+      { codec: CODEC.raw, shape: undefined, coded: header, length: header.length, crc: crc32Of(header, 0) },
+      { codec: CODEC.med, shape: pixels, coded, length: frame.length, crc: crc32Of(frame, 0) },
+    ]);
+    const item = { codec: PAYLOAD_CODEC.sections, stored, size: bytes.length, crc: crc32Of(bytes, 0) };
+    assert.ok(decodePayload(codecs, { ...item, dictionary: undefined }).equals(bytes));
+    for (const range of rangesOf(bytes.length))
+      assert.ok(
+        decodePayload(codecs, { ...item, dictionary: undefined, range }).equals(bytes.subarray(range.start, range.end)),
+      );
+    const today = encodeObject(codecs, bytes, { profile: 'default' });
+    assert.ok(codecsOf(today).length > 2, 'today it is cut into bands');
   });
 });

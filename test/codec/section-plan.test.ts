@@ -85,11 +85,58 @@ describe('the plan of sections', () => {
     assert.equal(plan(1200, { ...small, isPlanar: false }), 'pixels 0-1200 10x40 rgb');
   });
 
+  it('cuts large frames into bands that are the same in every piece, and leaves those up to 1 MiB whole', () => {
+    const large = { ...SLICE, offset: 0, width: 1024, height: 1024, frames: 2 };
+    const band = 'x256';
+    const bands = Array.from({ length: 8 }, (_, i) => `pixels ${i * 2 ** 19}-${(i + 1) * 2 ** 19} 1024${band}`);
+    assert.equal(plan(4 * 2 ** 20, large), bands.join(', '));
+    // From the second line of the second band on, in the middle of the first line.
+    const at = 2 ** 19 + 1024;
+    assert.equal(
+      plan(2 ** 20, { ...large, offset: -at }),
+      `rest 0-1024, pixels 1024-${2 ** 19 - 1024} 1024x255, pixels ${2 ** 19 - 1024}-${2 ** 20 - 1024} 1024x256, rest ${2 ** 20 - 1024}-${2 ** 20}`,
+    );
+    assert.equal(plan(2 ** 20, { ...large, height: 512, frames: 1 }), `pixels 0-${2 ** 20} 1024x512`);
+    const uneven = planSections(2 * 1024 * 513, 0, { ...large, height: 513, frames: 1 });
+    assert.deepEqual(
+      uneven.map(({ shape }) => shape?.height),
+      [257, 256],
+    );
+  });
+
+  it('leaves whole frames of planes in one section however large they are, and cuts what is left of one into bands', () => {
+    const planar = { ...SLICE, offset: 0, width: 1000, height: 1000, bytesPerSample: 1 as const, samples: 3 as const };
+    const whole = 3_000_000;
+    assert.equal(plan(whole, { ...planar, isPlanar: true }), `pixels 0-${whole} 1000x1000 rgb planar`);
+    const cut = planSections(whole - 1, 0, { ...planar, isPlanar: true });
+    assert.deepEqual(
+      cut.map(({ shape }) => shape?.height),
+      [500, 500, 500, 500, 500, 499, undefined],
+    );
+  });
+
+  it('cuts lines that picture codecs do not take, which may be longer than a piece, into pictures of one line', () => {
+    const side = LIMITS.pictureSideMax;
+    const line = { ...SLICE, width: 5_000_000, height: 1 };
+    assert.equal(
+      plan(300_000, { ...line, offset: -1_000_001 }),
+      `rest 0-1, pixels 1-${1 + 2 * side} ${side}x1, pixels ${1 + 2 * side}-${1 + 4 * side} ${side}x1, pixels ${1 + 4 * side}-299999 18929x1, rest 299999-300000`,
+    );
+    const colour = { ...line, offset: 10, width: 70_000, bytesPerSample: 1 as const, samples: 3 as const };
+    assert.equal(
+      plan(210_015, colour),
+      `header 0-10, pixels 10-${10 + 3 * side} ${side}x1 rgb, pixels ${10 + 3 * side}-210010 ${70_000 - side}x1 rgb, rest 210010-210015`,
+    );
+    const planes = plan(210_010, { ...colour, isPlanar: true });
+    assert.match(planes, /^header 0-10, (pixels \d+-\d+ 65535x1, ){3}pixels 196615-210010 13395x1$/);
+    assert.equal(plan(2 * side, { ...SLICE, offset: 0, width: side, height: 1 }), `pixels 0-${2 * side} ${side}x1`);
+  });
+
   it('covers all bytes without gaps, with shapes that have the bytes of their cuts', () => {
     const layouts: fc.Arbitrary<PixelLayout> = fc.record({
-      offset: fc.integer({ min: -200_000, max: 100_000 }),
-      width: fc.integer({ min: 1, max: 700 }),
-      height: fc.integer({ min: 1, max: 700 }),
+      offset: fc.oneof(fc.integer({ min: -200_000, max: 100_000 }), fc.integer({ min: -(2 ** 45), max: 0 })),
+      width: fc.oneof(fc.integer({ min: 1, max: 700 }), fc.integer({ min: 1, max: 2 ** 32 })),
+      height: fc.oneof(fc.integer({ min: 1, max: 700 }), fc.integer({ min: 1, max: 2 ** 32 })),
       frames: fc.integer({ min: 1, max: 100_000 }),
       bytesPerSample: fc.constantFrom(1 as const, 2 as const, 4 as const, 8 as const),
       samples: fc.constantFrom(1 as const, 3 as const),
@@ -110,15 +157,19 @@ describe('the plan of sections', () => {
           for (const { start, end, shape } of cuts) {
             assert.equal(start, at);
             assert.ok(end > start);
-            if (shape !== undefined)
+            if (shape !== undefined) {
               assert.equal(shape.width * shape.height * shape.bytesPerSample * shape.samples, end - start);
+              assert.ok(shape.width <= LIMITS.pictureSideMax);
+              const lineBytes = (end - start) / shape.height;
+              assert.ok(shape.isPlanar || end - start <= 2 ** 20 + lineBytes, `a section of ${end - start} bytes`);
+            }
             at = end;
           }
           assert.equal(at, length);
           assert.ok(cuts.length <= LIMITS.codedSectionsMax);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 1000 },
     );
   });
 });
