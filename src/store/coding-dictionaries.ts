@@ -1,6 +1,7 @@
 /**
- * Dictionaries by series, as the coding pass makes them: of the first headers of a series, once enough objects of it are in sight. Promises:
- * the same series has the same dictionary as long as it is remembered, whichever volume its objects go to, and what is remembered is bounded.
+ * Dictionaries by series, as the coding pass makes them: of the first headers of a series, once two objects of it are in sight, and only if the
+ * headers in sight save more than the record of the dictionary takes. Promises: the same series has the same dictionary as long as it is
+ * remembered, whichever volume its objects go to, and what is remembered is bounded.
  *
  * A dictionary outlives the object whose header it was made of: those bytes are gone when the last volume that has it is compacted away.
  */
@@ -9,10 +10,15 @@ import { LIMITS } from '../base/limits.ts';
 import { dictionaryOf } from '../codec/dictionary.ts';
 import { type Coder, type Dictionary, PAYLOAD_CODEC, type Profile } from '../codec/object-coding.ts';
 import { CONTENT_CLASS, type Content } from '../format/content.ts';
+import { headLength, recordLength } from '../format/record.ts';
 import type { StoredDictionary } from './output-volume.ts';
 
-/** Fewer do not pay for the bytes of the dictionary. */
-const OBJECTS_MIN = 3;
+/** One saves nothing: the dictionary is its header. */
+const OBJECTS_MIN = 2;
+/** Headers that are coded with and without the dictionary to see what it saves; the last ones, which it may not have been made of. */
+const TRIED_HEADERS = 4;
+/** Of the record of a dictionary, whose key is its id in hexadecimal digits. */
+const HEAD_BYTES = headLength(8, 0);
 /** Shorter headers are coded well enough alone. */
 const HEADER_BYTES_MIN = 512;
 
@@ -46,7 +52,11 @@ export class SeriesDictionaries {
       if (others === undefined) headers.set(series, [header]);
       else others.push(header);
     }
-    for (const [series, found] of headers) if (found.length >= OBJECTS_MIN) await this.#make(series, found);
+    for (const [series, found] of headers) {
+      if (found.length < OBJECTS_MIN) continue;
+      const made = await this.#make(found);
+      if (made !== undefined) this.#remember(series, made);
+    }
     return contents.map(({ series }) => (series === undefined ? undefined : this.#use(series)));
   }
 
@@ -58,12 +68,31 @@ export class SeriesDictionaries {
     return known;
   }
 
-  async #make(series: string, headers: readonly Buffer[]): Promise<void> {
+  /** @returns `undefined` when it would take more than it saves */
+  async #make(headers: readonly Buffer[]): Promise<SeriesDictionary | undefined> {
     const dictionary = dictionaryOf(headers);
     const { bytes, id } = dictionary;
-    const known = { dictionary, stored: { id, ...(await this.#code(bytes)), size: bytes.length, crc: crc32(bytes) } };
-    this.#known.set(series, known);
-    this.#bytes += bytes.length;
+    const coded = await this.#code(bytes);
+    if ((await this.#savedBy(dictionary, headers)) <= recordLength(HEAD_BYTES, coded.stored.length)) return undefined;
+    return { dictionary, stored: { id, ...coded, size: bytes.length, crc: crc32(bytes) } };
+  }
+
+  /** Bytes of all the headers together. */
+  async #savedBy(dictionary: Dictionary, headers: readonly Buffer[]): Promise<number> {
+    const tried = headers.slice(-TRIED_HEADERS);
+    const plain = await this.#storedLength(tried, undefined);
+    return ((plain - (await this.#storedLength(tried, dictionary))) * headers.length) / tried.length;
+  }
+
+  async #storedLength(headers: readonly Buffer[], dictionary: Dictionary | undefined): Promise<number> {
+    const options = { profile: this.#profile, dictionary };
+    const coded = await this.#coder.encode(headers.map((bytes) => ({ bytes, options })));
+    return coded.reduce((sum, { stored }, i) => sum + (stored ?? (headers[i] as Buffer)).length, 0);
+  }
+
+  #remember(series: string, made: SeriesDictionary): void {
+    this.#known.set(series, made);
+    this.#bytes += made.dictionary.bytes.length;
     for (const [oldest, { dictionary: forgotten }] of this.#known) {
       if (this.#bytes <= LIMITS.seriesDictionariesBytesMax) break;
       this.#known.delete(oldest);
