@@ -7,8 +7,11 @@ export type Contender = (typeof CONTENDERS)[number];
 
 /** Of one object, by one contender. */
 export interface Coded {
+  /** Its payloads alone. */
+  readonly payloadBytes: number;
+  /** The records of them, with heads and padding. */
   readonly storedBytes: number;
-  /** Of a dictionary that nothing before has needed. */
+  /** The record of a dictionary that nothing before has needed. */
   readonly dictionaryBytes: number;
   readonly mismatches: number;
   /** One a round. */
@@ -17,6 +20,7 @@ export interface Coded {
 }
 
 interface Sum {
+  payloadBytes: number;
   storedBytes: number;
   dictionaryBytes: number;
   mismatches: number;
@@ -38,10 +42,11 @@ export class Tally {
   add(bytes: number, coded: Readonly<Record<Contender, Coded>>): void {
     this.objects += 1;
     this.bytes += bytes;
-    if (bytes > 0) this.growthMax = Math.max(this.growthMax, coded.default.storedBytes / bytes - 1);
+    if (bytes > 0) this.growthMax = Math.max(this.growthMax, coded.default.payloadBytes / bytes - 1);
     for (const contender of CONTENDERS) {
       const sum = this.#of(contender);
       const one = coded[contender];
+      sum.payloadBytes += one.payloadBytes;
       sum.storedBytes += one.storedBytes;
       sum.dictionaryBytes += one.dictionaryBytes;
       sum.mismatches += one.mismatches;
@@ -53,9 +58,15 @@ export class Tally {
   #of(contender: Contender): Sum {
     const known = this.#sums.get(contender);
     if (known !== undefined) return known;
-    const sum = { storedBytes: 0, dictionaryBytes: 0, mismatches: 0, encodeMs: [], decodeMs: [] };
+    const sum = { payloadBytes: 0, storedBytes: 0, dictionaryBytes: 0, mismatches: 0, encodeMs: [], decodeMs: [] };
     this.#sums.set(contender, sum);
     return sum;
+  }
+
+  /** Of all payloads and dictionaries, as a share of the originals; heads of records are left out, which the originals would have as well. */
+  growth(contender: Contender): number {
+    const { payloadBytes, dictionaryBytes } = this.#of(contender);
+    return (payloadBytes + dictionaryBytes) / this.bytes - 1;
   }
 
   /** With dictionaries. */
