@@ -333,7 +333,10 @@ export const LIMITS = {
   contentTiffStripsMax: 65_536,
 
   // --- coding ---
-  /** Sections of one coded payload: an extent cut every 64 KiB has 64, and frames that do not divide it some more. */
+  /**
+   * Sections of one coded payload, which bounds what a damaged table costs. Far fewer are made: frames share a section until it has more than 64 KiB,
+   * and lines too long for a picture are cut every 65,535 samples, so that an extent has about 70.
+   */
   codedSectionsMax: 1024,
   /** Headers of one series that a dictionary is made of, and their bytes: more of them gain nothing that was measured. */
   dictionaryHeadersMax: 4,

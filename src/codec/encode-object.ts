@@ -5,7 +5,8 @@
  * least; bytes that are no image, or a damaged one, are only bytes. Nothing is thrown for what the bytes are.
  *
  * Which codec pixels get is decided by trial and not by their kind, because phantoms, labels and noise look alike in a header: small ones are
- * coded with every candidate, and of large ones a sample of lines from the middle. Measured over the fixtures: see `CANDIDATES`.
+ * coded with every candidate, and of large ones a sample of lines from the middle. Size alone decides: MED + zstd and HTJ2K decode about
+ * equally fast (120 to 220 MB/s of a core for 16 bits, 2026-11), so that a slower one is never bought for a few bytes.
  */
 import { LIMITS } from '../base/limits.ts';
 import { encodeCodedPayload, type SectionToStore } from '../format/coded-payload.ts';
@@ -48,7 +49,10 @@ export function encodeObject(codecs: CodecSet, bytes: Buffer, options: EncodeOpt
   return { class: content.class, codec, stored, dictionaryId, mismatches: context.mismatches };
 }
 
-/** A piece is what its object is; only one without pixels is looked at, for it may be of another kind than its beginning. */
+/**
+ * A piece is what its object is, and is not looked at: within an object nothing says what it would be. Where the object has no pixels, a sample of
+ * the piece decides whether it is coded, for it may be of another kind than the beginning.
+ */
 function contentOf(bytes: Buffer, { hint }: EncodeOptions): Content {
   if (hint === undefined) return detectContent(bytes);
   const isCompressed = hint.class === CONTENT_CLASS.compressed;

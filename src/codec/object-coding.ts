@@ -66,13 +66,25 @@ export interface DecodeItem {
   readonly range?: { readonly start: number; readonly end: number } | undefined;
 }
 
-/** Where payloads are coded and decoded: on threads, or, in tests, where one stands. One that fails does not fail the others. */
+/** Where payloads are coded and decoded: on threads, or, in tests, where one stands. An item that fails does not fail the others. */
 export interface Coder {
-  /** What each of these is. */
+  /**
+   * What each of these is.
+   *
+   * @throws GatewayError ServerClosed, or InternalError when no thread starts; never for what the bytes are
+   */
   examine(items: readonly Buffer[]): Promise<readonly Content[]>;
-  /** Never rejects for what the bytes are: what cannot be coded stays raw. */
+  /**
+   * What cannot be coded stays raw.
+   *
+   * @throws GatewayError ServerClosed, or InternalError when no thread starts; never for what the bytes are
+   */
   encode(items: readonly EncodeItem[]): Promise<readonly Encoded[]>;
-  /** In their order: the bytes, or a GatewayError DataLoss. */
+  /**
+   * In their order: the bytes, or a GatewayError. DataLoss says that the stored bytes are damaged, or their dictionary is missing; InternalError that the
+   * thread did not survive the item or none starts, and ServerClosed that the coder was closed: both say nothing of the bytes.
+   * An Error of any other kind is a bug. Never rejects.
+   */
   decode(items: readonly DecodeItem[]): Promise<readonly (Buffer | Error)[]>;
   close(): Promise<void>;
 }
