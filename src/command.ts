@@ -1,8 +1,12 @@
-/** The command line as a process: parses it, runs its verb, and turns what ends it into text and an exit code. */
+/**
+ * The command line as a process: parses it, runs its verb, and turns what ends it into text and an exit code. A reader that goes away
+ * (`penstock ls | head`, `penstock --help | head`) ends it quietly; a gateway does not end for that.
+ */
 import { readFileSync } from 'node:fs';
 import { GatewayError } from './base/errors.ts';
 import { EXIT, endingOf } from './cli/exit.ts';
 import { createProgram, usageExitCode } from './cli/program.ts';
+import { exitOnClosedPipe } from './cli/terminal.ts';
 import { ConfigError } from './config.ts';
 import type { StorageComposition } from './storage-composition.ts';
 import { StartRefusal } from './supervisor/start-refusal.ts';
@@ -14,9 +18,11 @@ export async function runVerbOf(
 ): Promise<void> {
   const version = readVersion();
   const program = createProgram(version, async (flags) => {
+    for (const stream of [process.stdout, process.stderr]) stream.off('error', exitOnClosedPipe);
     const { serve } = await import('./supervisor.ts');
     process.exitCode = await serve({ flags, process, entry, version, lockFolder });
   });
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', exitOnClosedPipe);
   try {
     await program.parseAsync(process.argv);
   } catch (error) {

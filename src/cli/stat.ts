@@ -47,7 +47,7 @@ const CODEC_TITLES: Readonly<Record<string, string>> = {
   raw: 'none, stored as it came',
   zstd: 'zstd, one frame',
   sections: 'in sections: headers and frames apart',
-  mixed: 'some extents coded, some as they came',
+  mixed: 'differs from extent to extent',
 };
 
 /** The facts of an object by name, absent ones left out. Pure. */

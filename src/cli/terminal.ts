@@ -1,7 +1,6 @@
 /**
  * What a verb sees of the process, so that verbs run in tests with streams of their own. Ctrl-C aborts the signal once, which
- * lets a verb finish with its summary; a second Ctrl-C ends the process at once. A reader that goes away (`penstock ls | head`)
- * ends it quietly.
+ * lets a verb finish with its summary; a second Ctrl-C ends the process at once.
  */
 import { once, setMaxListeners } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
@@ -38,8 +37,6 @@ export async function runVerb(verb: Verb): Promise<void> {
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
-  process.stdout.on('error', exitOnClosedPipe);
-  process.stderr.on('error', exitOnClosedPipe);
   const { stdin, stdout, stderr, env } = process;
   process.exitCode = await runToExitCode(verb, { stdin, stdout, stderr, env, signal: controller.signal });
   process.off('SIGINT', interrupt);
@@ -57,6 +54,7 @@ export async function runToExitCode(verb: Verb, terminal: Terminal): Promise<Exi
   }
 }
 
-function exitOnClosedPipe(error: NodeJS.ErrnoException): void {
+/** For 'error' of stdout and stderr: the reader went away. */
+export function exitOnClosedPipe(error: NodeJS.ErrnoException): void {
   process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed);
 }

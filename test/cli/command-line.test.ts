@@ -137,6 +137,12 @@ test('a gateway that does not start ends the demo with what it printed', async (
   );
 });
 
+test('help that nobody reads to its end is no error', () => {
+  const script = '"$0" "$@" | true; echo $' + '{PIPESTATUS[0]}';
+  const piped = spawnSync('bash', ['-c', script, process.execPath, ...NODE, 'doctor', '--help'], { encoding: 'utf8' });
+  assert.deepEqual([piped.stdout, piped.stderr], ['0\n', '']);
+});
+
 test('against a running gateway: keys follow, status answers, a closed pipe is quiet', async () => {
   const gateway = await startDemoGateway(MAIN, new AbortController().signal);
   try {
