@@ -10,6 +10,7 @@ import { objectIndexKey } from '../../src/format/index-key.ts';
 import { CodingPass } from '../../src/store/coding-pass.ts';
 import { Keeper } from '../../src/store/keeper.ts';
 import { rebuildIndex } from '../../src/store/rebuild.ts';
+import { reserveBytes } from '../../src/store/store-root.ts';
 import { volumePath } from '../../src/store/volume-file.ts';
 import {
   bytesOf,
@@ -288,7 +289,8 @@ describe('the coding pass', () => {
       async ({ store, keeper }) => {
         await newBucket(store, BUCKET);
         await store.objects.put(BUCKET, key('s'), bytesSource(slice(1)), {});
-        const space = { totalBytes: 2 ** 40, freeBytes: 0 };
+        const totalBytes = 2 ** 40;
+        const space = { totalBytes, freeBytes: reserveBytes(totalBytes) + MiB };
         const pass = new CodingPass(keeper, coder, 'default', () => space);
         assert.equal(await pass.run(), false);
         space.freeBytes = 2 ** 40;
