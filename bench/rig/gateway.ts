@@ -1,6 +1,7 @@
 /** A gateway as its users run it, from dist/, on ports of the system's choice, with a root key that the benchmark knows. */
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { addressesIn } from '../../src/cli/demo-gateway.ts';
@@ -26,6 +27,8 @@ export interface GatewayOptions {
   readonly core?: number | undefined;
   readonly cores: number;
   readonly adminPort?: number;
+  /** dist/ of another build; this one's by default. */
+  readonly dist?: string;
   /** Folder for a V8 CPU profile of each of its processes, written when it stops; empty for none. */
   readonly profiles?: string;
 }
@@ -34,16 +37,17 @@ export interface GatewayOptions {
 const EXAMINED_EVERY_MS = 250;
 const EXAMINED_TRIES = 120;
 
-const ENTRY = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
 
 /** Starts the processes; they are not ready yet. */
 export function spawnGateway(owned: Belongings, options: GatewayOptions): ChildProcess {
-  if (!existsSync(ENTRY)) throw new BenchError(`${ENTRY} is missing; run "npm run build".`);
-  const { dir, workers, core, cores, adminPort = 0, profiles = '' } = options;
+  const { dir, workers, core, cores, adminPort = 0, dist = DIST, profiles = '' } = options;
+  const entry = join(dist, 'main.js');
+  if (!existsSync(entry)) throw new BenchError(`${entry} is missing; run "npm run build".`);
   const fronts = ['--s3', '127.0.0.1:0', '--grpc', '127.0.0.1:0', '--admin', `127.0.0.1:${adminPort}`];
   const profiling = profiles === '' ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`];
   const count = workers === 0 ? [] : ['--workers', String(workers)];
-  const args = [...profiling, ENTRY, 'serve', dir, ...fronts, ...count];
+  const args = [...profiling, entry, 'serve', dir, ...fronts, ...count];
   const [command, argv] = core === undefined ? [process.execPath, args] : onCore(core, cores, process.execPath, args);
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('PENSTOCK_'));
   return owned.spawn(command, argv, 'util-linux', {

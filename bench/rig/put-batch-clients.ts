@@ -10,6 +10,8 @@ export interface PutBatchOrder {
   readonly bytes: number;
   readonly seconds: number;
   readonly channels: number;
+  /** What every body begins with, in hexadecimal. */
+  readonly prefix: string;
 }
 
 export interface PutBatchResult {
@@ -20,19 +22,23 @@ export interface PutBatchResult {
 
 export type PutBatchReply = { readonly result: PutBatchResult } | { readonly failure: string };
 
-/** Bodies differ by where they begin in one block. */
-const BODIES = 1024;
+const BODIES = 64;
+
+/** Random ones, which all begin alike. */
+function bodiesOf(bytes: number, prefix: Buffer): Buffer[] {
+  return Array.from({ length: BODIES }, () => Buffer.concat([prefix, randomBytes(bytes - prefix.length)]));
+}
 
 async function obey(order: PutBatchOrder, nextKey: () => string): Promise<PutBatchResult> {
   const { accessKeyId, secret: secretKey } = SIGNER;
   const { port, bucket, bytes, channels } = order;
   const client = new PenstockClient({ endpoint: `127.0.0.1:${port}`, accessKeyId, secretKey, bucket, channels });
-  const block = randomBytes(bytes + BODIES);
+  const bodies = bodiesOf(bytes, Buffer.from(order.prefix, 'hex'));
   const startedMs = performance.now();
   const endMs = startedMs + order.seconds * 1000;
   function* items(): Generator<PutItem> {
-    for (let i = 0; performance.now() < endMs; i = (i + 1) % BODIES)
-      yield { key: nextKey(), body: block.subarray(i, i + bytes) };
+    for (let i = 0; performance.now() < endMs; i = (i + 1) % bodies.length)
+      yield { key: nextKey(), body: bodies[i] as Buffer };
   }
   let operations = 0;
   for await (const result of client.putBatch(items())) {

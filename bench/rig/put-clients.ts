@@ -14,6 +14,8 @@ export interface PutOrder {
   readonly seconds: number;
   /** Requests to sign before the clock starts. */
   readonly prepare: number;
+  /** What every body begins with, in hexadecimal; nothing by default. */
+  readonly prefix?: string;
 }
 
 export interface PutResult {
@@ -33,7 +35,8 @@ export function percentile(sorted: Float64Array, share: number): number {
 
 async function obey(order: PutOrder, nextKey: () => string): Promise<PutResult> {
   const host = `127.0.0.1:${order.port}`;
-  const body = randomBytes(order.bytes);
+  const prefix = Buffer.from(order.prefix ?? '', 'hex');
+  const body = Buffer.concat([prefix, randomBytes(order.bytes - prefix.length)]);
   const sign = (): string => signedPut(`/${order.bucket}/${nextKey()}`, host, Date.now(), body.length);
   const heads = Array.from({ length: order.prepare }, sign);
   const connections = await Promise.all(Array.from({ length: order.clients }, () => RawConnection.open(order.port)));
