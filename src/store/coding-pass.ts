@@ -183,6 +183,7 @@ export class CodingPass {
   #see(step: Step, { head, offset, headLength }: WalkedRecord, volume: number): Candidate | undefined {
     step.seen++;
     if (head.kind !== RECORD_KIND.object && head.kind !== RECORD_KIND.manifest) return undefined;
+    if (head.class !== 0) return undefined; // told when it was written: compressed already, or a coded copy
     const record = locationOf(head, { volume, offset, headLength });
     const key = indexKey(head.bucketId, head.key);
     const entry = this.#keeper.index.entry('objects', key);
