@@ -12,13 +12,25 @@ export function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
 }
 
+export interface BelongingsOptions {
+  /**
+   * Whoever owns them ends by itself after Ctrl-C. Children then stand in process groups of their own, so that what the terminal sends to
+   * everybody reaches only the owner, who ends them in order.
+   */
+  readonly endsItself?: boolean;
+}
+
 export class Belongings {
   readonly #children = new Set<ChildProcess>();
   readonly #folders = new Set<string>();
+  readonly #endsItself: boolean;
 
-  constructor() {
-    process.once('SIGINT', () => process.exit(130));
-    process.once('SIGTERM', () => process.exit(143));
+  constructor({ endsItself = false }: BelongingsOptions = {}) {
+    this.#endsItself = endsItself;
+    if (!endsItself) {
+      process.once('SIGINT', () => process.exit(130));
+      process.once('SIGTERM', () => process.exit(143));
+    }
     process.once('exit', () => {
       for (const child of this.#children) child.kill('SIGTERM');
       this.#removeFolders();
@@ -33,7 +45,8 @@ export class Belongings {
 
   /** @param packageName what to install when the program is not there */
   spawn(command: string, args: readonly string[], packageName: string, options: SpawnOptions = {}): ChildProcess {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const detached = this.#endsItself;
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached, ...options });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     child.once('error', (error) => {
@@ -70,6 +83,11 @@ export class Belongings {
     const tooLong = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
     await ended;
     clearTimeout(tooLong);
+  }
+
+  /** One of its folders, before the end. */
+  removeFolder(folder: string): void {
+    if (this.#folders.delete(folder)) rmSync(folder, { recursive: true, force: true });
   }
 
   /** Ends and removes everything. */
