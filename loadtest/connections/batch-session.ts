@@ -1,0 +1,163 @@
+/**
+ * One connection to a gRPC data plane, of node:http2 and nothing else: a thousand of them fit a process. Promises: a batch counts only what
+ * it was asked for, whole, with the CRC-32 that was stored, and only when it ended as batches end.
+ */
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+} from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { mintToken } from '../../src/format/bearer-token.ts';
+import { BatchFrame, GetBatchRequest, Order } from '../../src/format/messages.ts';
+import { BatchCheck, type Wanted } from './batch-check.ts';
+import { EXCHANGE_MS_MAX } from './kept-connection.ts';
+import { grpcOf, type Route } from './route.ts';
+import { faulty, type Outcome } from './tally.ts';
+
+const PATH = '/penstock.v1.Batches/GetBatch';
+const PREFIX_BYTES = 5;
+/** A frame is 4 MiB at most, and what describes it. */
+const MESSAGE_BYTES_MAX = 8 * 2 ** 20;
+const WINDOW_BYTES = 4 * 2 ** 20;
+const TOKEN_MS = 12 * 3600 * 1000;
+
+export class BatchSession {
+  readonly #session: ClientHttp2Session;
+  readonly #authorization: string;
+
+  private constructor(session: ClientHttp2Session, { credentials }: Route) {
+    this.#session = session;
+    this.#authorization = `Bearer ${mintToken({ ...credentials, expiresMs: Date.now() + TOKEN_MS })}`;
+    session.on('error', () => {}); // its streams hear it
+    session.on('goaway', () => session.close());
+  }
+
+  /** @param source address of this machine to come from */
+  static open(route: Route, source?: string): Promise<BatchSession> {
+    const { host, port } = grpcOf(route);
+    const options = { host, port, noDelay: true, ...(source === undefined ? {} : { localAddress: source }) };
+    const session = connect(`${route.isTls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`, {
+      createConnection: () =>
+        route.isTls ? connectTls({ ...options, servername: host, ALPNProtocols: ['h2'] }) : connectSocket(options),
+      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+    });
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => session.destroy(new Error('no session within 30 s')), EXCHANGE_MS_MAX);
+      session.once('error', (error) => {
+        clearTimeout(timer);
+        reject(error);
+      });
+      // Connected is not enough: the server's settings say that it serves.
+      session.once('remoteSettings', () => {
+        clearTimeout(timer);
+        session.setLocalWindowSize(4 * WINDOW_BYTES);
+        resolve(new BatchSession(session, route));
+      });
+    });
+  }
+
+  get isOpen(): boolean {
+    return !this.#session.closed && !this.#session.destroyed;
+  }
+
+  /** Never rejects. @param deadlineMs when the call is given up */
+  getBatch(bucket: string, wanted: readonly Wanted[], deadlineMs = EXCHANGE_MS_MAX): Promise<Outcome> {
+    if (!this.isOpen) return Promise.resolve(faulty('broken', 'the gRPC connection is closed'));
+    const stream = this.#session.request({
+      ':method': 'POST',
+      ':path': PATH,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      'grpc-timeout': `${Math.ceil(deadlineMs)}m`,
+      authorization: this.#authorization,
+    });
+    stream.end(requestOf(bucket, wanted));
+    return outcomeOf(stream, new BatchCheck(wanted), deadlineMs);
+  }
+
+  close(): void {
+    this.#session.destroy();
+  }
+}
+
+function requestOf(bucket: string, wanted: readonly Wanted[]): Buffer {
+  const message = GetBatchRequest.encode({ bucket, keys: wanted.map(({ key }) => key), order: Order.ORDER_COMPLETION });
+  const request = Buffer.allocUnsafe(PREFIX_BYTES + message.length);
+  request.writeUInt8(0, 0);
+  request.writeUInt32BE(message.length, 1);
+  request.set(message, PREFIX_BYTES);
+  return request;
+}
+
+function outcomeOf(stream: ClientHttp2Stream, check: BatchCheck, deadlineMs: number): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const messages = new MessageCutter();
+    let status: string | undefined;
+    let trouble: string | undefined;
+    // The server ends it at the deadline; a second later it does not.
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), deadlineMs + 1000);
+    const take = (headers: IncomingHttpHeaders): void => {
+      const said = headers['grpc-status'];
+      if (said !== undefined) status = `${String(said)} ${String(headers['grpc-message'] ?? '')}`.trim();
+    };
+    stream.on('response', take);
+    stream.on('trailers', take);
+    stream.on('error', (error) => {
+      trouble ??= error.message;
+    });
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        for (const message of messages.take(chunk)) check.take(BatchFrame.decode(message));
+      } catch (error) {
+        trouble = (error as Error).message;
+        stream.close(constants.NGHTTP2_CANCEL);
+      }
+    });
+    stream.on('close', () => {
+      clearTimeout(timer);
+      if (status === '0' && trouble === undefined) resolve(check.outcome());
+      else if (status !== undefined && status !== '0')
+        resolve(faulty('refused', `a batch ended with status ${status}`));
+      else resolve(faulty('broken', `a batch broke off: ${trouble ?? 'it was reset'}`));
+    });
+  });
+}
+
+/** Cuts a stream into messages of gRPC, however its chunks fall. */
+export class MessageCutter {
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  /** @returns the messages that this chunk completes @throws RangeError for one that is too large or compressed */
+  take(chunk: Buffer): Buffer[] {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    const messages: Buffer[] = [];
+    for (let end = this.#end(); end !== undefined && end <= this.#bytes; end = this.#end()) {
+      const all = this.#joined();
+      messages.push(all.subarray(PREFIX_BYTES, end));
+      this.#chunks = end === all.length ? [] : [all.subarray(end)];
+      this.#bytes -= end;
+    }
+    return messages;
+  }
+
+  /** Of the first message. */
+  #end(): number | undefined {
+    if (this.#bytes < PREFIX_BYTES) return undefined;
+    const head = (this.#chunks[0] as Buffer).length < PREFIX_BYTES ? this.#joined() : (this.#chunks[0] as Buffer);
+    const bytes = head.readUInt32BE(1);
+    if (head[0] !== 0 || bytes > MESSAGE_BYTES_MAX) throw new RangeError(`a message of ${bytes} bytes, or compressed`);
+    return PREFIX_BYTES + bytes;
+  }
+
+  #joined(): Buffer {
+    const all = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks, this.#bytes);
+    this.#chunks = [all];
+    return all;
+  }
+}
