@@ -20,6 +20,7 @@ import {
   type ScenarioOptions,
   type ScenarioValues,
 } from './options.ts';
+import { renderPage } from './page.ts';
 import { type Progress, startProgress } from './progress.ts';
 import { endText, headText, RunRecorder } from './run-recorder.ts';
 import type { RunReport } from './run-report.ts';
@@ -141,6 +142,9 @@ function filesOf(report: RunReport, json: string, html: string): [path: string, 
   const time = report.startedAt.replace(/\.\d+Z$/, '').replaceAll(':', '');
   const base = join(RESULTS, `${report.scenario}-${time}`);
   const isDefault = json === '' && html === '';
-  const jsonPath = isDefault ? `${base}.json` : json;
-  return jsonPath === '' ? [] : [[jsonPath, `${JSON.stringify(report, undefined, 2)}\n`]];
+  const files: [path: string, text: () => string][] = [
+    [isDefault ? `${base}.json` : json, () => `${JSON.stringify(report, undefined, 2)}\n`],
+    [isDefault ? `${base}.html` : html, () => renderPage(report)],
+  ];
+  return files.filter(([path]) => path !== '').map(([path, text]) => [path, text()]);
 }
