@@ -21,26 +21,42 @@ export interface BatchAnswer {
   readonly firstMs: number;
 }
 
+/** A gateway that the benchmark did not start. */
+export interface BatchServer {
+  /** `host:port`. */
+  readonly address: string;
+  readonly accessKeyId: string;
+  readonly secretKey: string;
+}
+
 export class Http2Batches {
   readonly #session: ClientHttp2Session;
   readonly #authorization: string;
 
-  private constructor(session: ClientHttp2Session) {
+  private constructor(session: ClientHttp2Session, { accessKeyId, secretKey }: BatchServer) {
     this.#session = session;
-    const key = { accessKeyId: SIGNER.accessKeyId, secretKey: SIGNER.secret };
-    this.#authorization = `Bearer ${mintToken({ ...key, expiresMs: Date.now() + 3_600_000 })}`;
+    session.on('error', () => {}); // its streams end with the same error
+    this.#authorization = `Bearer ${mintToken({ accessKeyId, secretKey, expiresMs: Date.now() + 3_600_000 })}`;
   }
 
-  static async open(port: number): Promise<Http2Batches> {
-    const session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: STREAM_WINDOW_BYTES } });
+  /** @param server port of a gateway that the benchmark started, or another one */
+  static async open(server: number | BatchServer): Promise<Http2Batches> {
+    const { accessKeyId, secret: secretKey } = SIGNER;
+    const at = typeof server === 'number' ? { address: `127.0.0.1:${server}`, accessKeyId, secretKey } : server;
+    const session = connect(`http://${at.address}`, { settings: { initialWindowSize: STREAM_WINDOW_BYTES } });
     await once(session, 'connect');
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    return new Http2Batches(session);
+    return new Http2Batches(session, at);
   }
 
   /** @param see is given everything as it comes */
-  get(bucket: string, keys: string[], see?: (chunk: Buffer) => void): Promise<BatchAnswer> {
-    const message = GetBatchRequest.encode({ bucket, keys, order: Order.ORDER_COMPLETION });
+  get(
+    bucket: string,
+    keys: string[],
+    see?: (chunk: Buffer) => void,
+    order: Order = Order.ORDER_COMPLETION,
+  ): Promise<BatchAnswer> {
+    const message = GetBatchRequest.encode({ bucket, keys, order });
     const request = Buffer.alloc(PREFIX_BYTES + message.length);
     request.writeUInt32BE(message.length, 1);
     request.set(message, PREFIX_BYTES);

@@ -24,9 +24,9 @@ const UNSIGNED_EXTRAS = {
   'amz-sdk-request': 'attempt=1',
 };
 
-export function signedGet(target: string, host: string, nowMs: number): string {
+export function signedGet(target: string, host: string, nowMs: number, signer = SIGNER): string {
   const headers = { host, 'x-amz-checksum-mode': 'ENABLED' };
-  const signed = signHeaders({ method: 'GET', target, headers, payload: EMPTY_PAYLOAD, nowMs }, SIGNER);
+  const signed = signHeaders({ method: 'GET', target, headers, payload: EMPTY_PAYLOAD, nowMs }, signer);
   return headOf('GET', target, { ...signed, ...UNSIGNED_EXTRAS });
 }
 
@@ -46,8 +46,9 @@ export function signedPut(
   nowMs: number,
   bodyBytes: number,
   more: Readonly<Record<string, string>> = {},
+  signer = SIGNER,
 ): string {
   const headers = { host, 'content-type': 'application/octet-stream', ...more };
-  const signed = signHeaders({ method: 'PUT', target, headers, payload: 'UNSIGNED-PAYLOAD', nowMs }, SIGNER);
+  const signed = signHeaders({ method: 'PUT', target, headers, payload: 'UNSIGNED-PAYLOAD', nowMs }, signer);
   return headOf('PUT', target, { ...signed, 'content-length': String(bodyBytes), ...UNSIGNED_EXTRAS });
 }
