@@ -4,10 +4,9 @@
  * and whose computation is derived: batch / images per second of one H100, which takes 1,500 (large images) to 4,600 (small ones) a second.
  */
 import { BenchError } from '../../bench/measure/options.ts';
+import type { Sizes } from '../suite/data-set.ts';
 
-export type ObjectSizes =
-  | { readonly kind: 'fixed'; readonly bytes: number }
-  | { readonly kind: 'normal'; readonly mean: number; readonly sd: number };
+type ObjectSizes = Extract<Sizes, { readonly kind: 'fixed' | 'normal' }>;
 
 export interface Workload {
   /** `retinanet-b200`. */
@@ -27,7 +26,7 @@ export interface Workload {
 
 const RETINANET: ObjectSizes = { kind: 'fixed', bytes: 322_957 };
 const RESNET50: ObjectSizes = { kind: 'fixed', bytes: 114_660 };
-const UNET3D: ObjectSizes = { kind: 'normal', mean: 146_600_628, sd: 68_341_808 };
+const UNET3D: ObjectSizes = { kind: 'normal', mean: 146_600_628, deviation: 68_341_808 };
 const COSMOFLOW: ObjectSizes = { kind: 'fixed', bytes: 2_828_486 };
 const BENCHMARK = 'batch, computation and sizes as MLPerf Storage publishes them';
 
@@ -89,7 +88,7 @@ export function scaled(workload: Workload, scale: number): Workload {
     sizes:
       sizes.kind === 'fixed'
         ? { kind: 'fixed', bytes: shrink(sizes.bytes) }
-        : { kind: 'normal', mean: shrink(sizes.mean), sd: shrink(sizes.sd) },
+        : { kind: 'normal', mean: shrink(sizes.mean), deviation: shrink(sizes.deviation) },
   };
 }
 

@@ -46,7 +46,7 @@ test('an unknown workload is answered with those that there are', () => {
 test('scaling makes objects smaller and leaves batch and computation alone', () => {
   const full = workloadOf('unet3d-h100');
   const small = scaled(full, 100);
-  assert.deepEqual(small.sizes, { kind: 'normal', mean: 1_466_006, sd: 683_418 });
+  assert.deepEqual(small.sizes, { kind: 'normal', mean: 1_466_006, deviation: 683_418 });
   assert.deepEqual([small.batch, small.computeMs], [full.batch, full.computeMs]);
   assert.equal(demandOf(small).objectsPerSecond, demandOf(full).objectsPerSecond);
 });

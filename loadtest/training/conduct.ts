@@ -1,0 +1,171 @@
+/** Makes the trials of a plan and records them: target and data set, the process of the accelerators, and trial after trial. */
+import { statfsSync } from 'node:fs';
+import { freemem, tmpdir, totalmem } from 'node:os';
+import { BenchError } from '../../bench/measure/options.ts';
+import { cpuOf } from '../../bench/measure/processes.ts';
+import { PenstockClient } from '../../src/client/client.ts';
+import { type DataSet, makeDataSet } from '../suite/data-set.ts';
+import type { COMMON_OPTIONS, ScenarioValues } from '../suite/options.ts';
+import { countErrors } from '../suite/run-report.ts';
+import type { ScenarioContext } from '../suite/scenario.ts';
+import { openPeer, openTarget, type Target } from '../suite/target.ts';
+import { BUCKET, upload } from '../suite/upload.ts';
+import { Accelerators } from './accelerators.ts';
+import {
+  judged,
+  loadRemarks,
+  plotOf,
+  pointOf,
+  ratiosOf,
+  searchVerdictOf,
+  type Tried,
+  tableOf,
+  verdictOf,
+} from './figures.ts';
+import { planOf, type Room, type TRAINING_OPTIONS, type TrainingPlan, type Way } from './plan.ts';
+import { nextTrial } from './search.ts';
+import { BATCHES_PER_ACCELERATOR } from './workloads.ts';
+
+type Context = ScenarioContext<ScenarioValues<typeof COMMON_OPTIONS & typeof TRAINING_OPTIONS>>;
+
+/** Of what is free. */
+const DISK_SHARE = 0.25;
+
+interface Contender {
+  readonly target: Target;
+  readonly way: Way;
+}
+
+export async function runTraining(context: Context): Promise<void> {
+  const { options, report, signal, owned, progress } = context;
+  const plan = planOf(options, roomHere());
+  for (const sentence of plan.remarks) report.remark(sentence);
+  const target = await openTarget(context);
+  const targets = options.compare === '' ? [target] : [target, openPeer(context, target)];
+  const contenders = contendersOf(plan, targets);
+  const dataSet = makeDataSet(plan.dataSet);
+  for (const one of targets) await upload(one, dataSet, BUCKET, { signal, progress });
+  const accelerators = new Accelerators(owned, context.cores, signal);
+  await accelerators.prepare(plan.dataSet);
+  for (const contender of contenders) await ask(contender, dataSet);
+  const run = new TrainingRun(context, plan, accelerators);
+  try {
+    await (plan.searchMax === undefined ? run.each(contenders) : run.search(contenders, plan.searchMax));
+  } finally {
+    run.record();
+    await target.close();
+  }
+}
+
+function roomHere(): Room {
+  const { bavail, bsize } = statfsSync(tmpdir());
+  return { diskBytes: bavail * bsize * DISK_SHARE, memoryBytes: Math.max(freemem(), totalmem() / 2) };
+}
+
+/** @throws BenchError when nothing of what was asked for can be done */
+function contendersOf({ ways }: TrainingPlan, targets: readonly Target[]): Contender[] {
+  const contenders = targets.flatMap((target) =>
+    ways.filter(({ by }) => by === 's3' || target.grpcAddress !== undefined).map((way) => ({ target, way })),
+  );
+  const first = targets[0] as Target;
+  if (contenders.some(({ target }) => target === first)) return contenders;
+  throw new BenchError(`${first.endpoint.origin} has no data plane that is known; give --grpc HOST:PORT, or --by s3.`);
+}
+
+/** Reads one object as users do, whose refusals say more than those of the load. @throws BenchError */
+async function ask({ target, way }: Contender, dataSet: DataSet): Promise<void> {
+  if (way.by !== 'batch' || target.grpcAddress === undefined) return;
+  const { accessKeyId, secretKey } = target.credentials;
+  const client = new PenstockClient({ endpoint: target.grpcAddress, accessKeyId, secretKey, bucket: BUCKET });
+  try {
+    await client.getMany([dataSet.keyOf(0)]);
+  } catch (error) {
+    throw new BenchError(`GetBatch from ${target.grpcAddress}: ${(error as Error).message}`);
+  } finally {
+    client.close();
+  }
+}
+
+class TrainingRun {
+  readonly #context: Context;
+  readonly #plan: TrainingPlan;
+  readonly #accelerators: Accelerators;
+  readonly #tried: Tried[] = [];
+
+  constructor(context: Context, plan: TrainingPlan, accelerators: Accelerators) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#accelerators = accelerators;
+  }
+
+  /** Contenders take turns at every number. */
+  async each(contenders: readonly Contender[]): Promise<void> {
+    for (const accelerators of this.#plan.accelerators) {
+      for (const contender of contenders) await this.#try(contender, accelerators);
+    }
+  }
+
+  async search(contenders: readonly Contender[], max: number): Promise<void> {
+    const first = this.#plan.accelerators[0] as number;
+    for (const contender of contenders) {
+      const trials: { accelerators: number; outcome: Tried['judgement']['outcome'] }[] = [];
+      for (let next = nextTrial(trials, first, max); next !== undefined; next = nextTrial(trials, first, max)) {
+        const { judgement, figures } = await this.#try(contender, next);
+        if (countErrors(figures.errors) > 0) break; // the run has failed, and no number can mend it
+        trials.push({ accelerators: next, outcome: judgement.outcome });
+      }
+    }
+  }
+
+  /** Whatever was tried by now goes into the report. */
+  record(): void {
+    const { report } = this.#context;
+    const { workload, searchMax } = this.#plan;
+    const tried = this.#tried;
+    if (tried.length === 0) return;
+    report.table(tableOf(workload, tried));
+    report.plot(plotOf(workload, tried));
+    for (const sentence of loadRemarks(tried)) report.remark(sentence);
+    for (const ratio of searchMax === undefined ? ratiosOf(tried) : []) report.ratio(ratio);
+    const verdict = (searchMax === undefined ? verdictOf : searchVerdictOf)(workload, tried);
+    if (verdict !== undefined) report.verdict(verdict.isPassed, verdict.text);
+    else report.remark('No verdict: the load generator, and not the target, kept accelerators waiting.');
+  }
+
+  async #try({ target, way }: Contender, accelerators: number): Promise<Tried> {
+    const { options, progress, report } = this.#context;
+    const { workload, dataSet } = this.#plan;
+    progress.timed(`${accelerators} accelerators by ${way.load} on ${target.name}`, options.epochs * options.seconds);
+    const work = () =>
+      this.#accelerators.run({
+        by: way.by,
+        endpoint: target.endpoint.origin,
+        grpcAddress: target.grpcAddress ?? '',
+        credentials: target.credentials,
+        bucket: BUCKET,
+        accelerators,
+        batch: workload.batch,
+        computeMs: workload.computeMs,
+        readers: way.readers,
+        prefetch: options.prefetch,
+        epochs: options.epochs,
+        seconds: options.seconds,
+        isOnePass: dataSet.count >= BATCHES_PER_ACCELERATOR * workload.batch * accelerators,
+        seed: options.seed,
+        withHints: way.withHints,
+      });
+    const pids = target.pids();
+    const { user, system, result: figures } = await cpuOf(pids, work);
+    const serverCpuSeconds = pids.length === 0 ? undefined : user + system;
+    const tried = judged({ target: target.name, way, accelerators, figures, serverCpuSeconds }, workload);
+    this.#tried.push(tried);
+    report.point(pointOf(tried, workload.batch));
+    if (figures.firstError !== undefined) report.remark(`First error: ${figures.firstError}.`);
+    const au = (tried.judgement.au * 100).toFixed(1);
+    const end = tried.loadLimit === undefined ? '' : `, load generator at its limit`;
+    progress.tell(
+      `${target.name}, ${way.load}: ${accelerators} accelerators, AU ${au} %, ${tried.judgement.outcome}${end}`,
+    );
+    return tried;
+  }
+}
