@@ -16,6 +16,8 @@ export interface UploadOptions {
   readonly progress: Progress;
   /** PUTs under way at once; 16 by default, and one where bodies are large. */
   readonly puts?: number;
+  /** Only the first so many objects of the set; default: all. */
+  readonly count?: number;
 }
 
 export interface Uploaded {
@@ -38,17 +40,17 @@ export async function upload(
   target: Target,
   dataSet: DataSet,
   bucket: string,
-  { signal, progress, puts = PUTS }: UploadOptions,
+  { signal, progress, puts = PUTS, count = dataSet.count }: UploadOptions,
 ): Promise<Uploaded> {
   const parallel = Math.max(1, Math.min(puts, Math.floor(BYTES_AT_ONCE / Math.max(1, dataSet.sizeMax))));
   const client = openS3Client(target, parallel, signal);
-  const phase = progress.phase(`uploading to ${target.name}`, dataSet.count);
+  const phase = progress.phase(`uploading to ${target.name}`, count);
   let [next, skipped] = [0, 0];
   try {
     const isNew = await client.createBucket(bucket);
     const there = isNew ? new Map<string, string>() : await etagsOf(client, bucket, dataSet);
     const sender = async (): Promise<void> => {
-      for (let i = next++; i < dataSet.count; i = next++) {
+      for (let i = next++; i < count; i = next++) {
         signal.throwIfAborted();
         if (await sendOne(client, bucket, dataSet, i, there)) skipped += 1;
         phase.advance();
@@ -60,7 +62,7 @@ export async function upload(
     client.close();
   }
   await target.untilQuiet();
-  return { objects: dataSet.count, skipped };
+  return { objects: count, skipped };
 }
 
 /** @returns whether it was there already */
