@@ -9,6 +9,7 @@ import { openWire, type Wire } from './wire.ts';
 
 const PREFIX_BYTES = 5;
 const TOKEN_MS = 2 * 3_600_000;
+const CLOSED = 'the reader was closed';
 
 interface Options {
   /** `host:port` of the data plane. */
@@ -27,7 +28,9 @@ interface Session {
 export class BatchConnection implements BatchReader {
   readonly #options: Options;
   readonly #headers: Buffer;
-  #session: Promise<Session> | undefined;
+  #session: Session | undefined;
+  #opening: Promise<Session> | undefined;
+  #isClosed = false;
 
   constructor(options: Options) {
     this.#options = options;
@@ -56,27 +59,20 @@ export class BatchConnection implements BatchReader {
   }
 
   close(): void {
-    const session = this.#session;
+    this.#isClosed = true;
+    this.#session?.wire.close();
+    this.#session?.client.fail(new Error(CLOSED));
     this.#session = undefined;
-    session?.then(
-      ({ client, wire }) => {
-        wire.close();
-        client.fail(new Error('the reader was closed'));
-      },
-      () => {}, // it never opened, and whoever asked has been told
-    );
   }
 
   /** The connection of the moment: a new one when the last is lost or is going away. */
-  async #open(): Promise<Session> {
-    const known = this.#session;
-    if (known !== undefined && !(await known).client.isGoingAway) return await known;
-    if (this.#session === known) {
-      const opening = this.#connect();
-      this.#session = opening;
-      opening.catch(() => this.#forget(opening));
-    }
-    return await (this.#session as Promise<Session>);
+  #open(): Promise<Session> {
+    const session = this.#session;
+    if (session !== undefined && !session.client.isGoingAway) return Promise.resolve(session);
+    this.#opening ??= this.#connect().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
   }
 
   async #connect(): Promise<Session> {
@@ -92,17 +88,18 @@ export class BatchConnection implements BatchReader {
       },
       lost: (error) => lose(error),
     });
+    if (this.#isClosed) {
+      wire.close();
+      throw new Error(CLOSED);
+    }
     const client = new Http2Client((bytes) => wire.write(bytes));
-    const opened = { client, wire };
+    const session = { client, wire };
     const lose = (error: Error): void => {
-      this.#session = undefined;
+      if (this.#session === session) this.#session = undefined;
       client.fail(error);
     };
-    return opened;
-  }
-
-  #forget(session: Promise<Session>): void {
-    if (this.#session === session) this.#session = undefined;
+    this.#session = session;
+    return session;
   }
 
   #encode(batch: Uint32Array, next: Uint32Array | undefined): Buffer {

@@ -24,12 +24,14 @@ import {
 } from './figures.ts';
 import { planOf, type Room, type TRAINING_OPTIONS, type TrainingPlan, type Way } from './plan.ts';
 import { nextTrial } from './search.ts';
+import type { TrialOrder } from './trial.ts';
 import { BATCHES_PER_ACCELERATOR } from './workloads.ts';
 
 type Context = ScenarioContext<ScenarioValues<typeof COMMON_OPTIONS & typeof TRAINING_OPTIONS>>;
 
 /** Of what is free. */
 const DISK_SHARE = 0.25;
+const WARM_SECONDS = 1;
 
 interface Contender {
   readonly target: Target;
@@ -49,6 +51,7 @@ export async function runTraining(context: Context): Promise<void> {
   await accelerators.prepare(plan.dataSet);
   for (const contender of contenders) await ask(contender, dataSet);
   const run = new TrainingRun(context, plan, accelerators);
+  await run.warm(contenders);
   try {
     await (plan.searchMax === undefined ? run.each(contenders) : run.search(contenders, plan.searchMax));
   } finally {
@@ -98,6 +101,22 @@ class TrainingRun {
     this.#accelerators = accelerators;
   }
 
+  /** What runs for the first time is slow: one short trial each, of which only errors are kept. */
+  async warm(contenders: readonly Contender[]): Promise<void> {
+    const { report, progress } = this.#context;
+    progress.timed('warming up', contenders.length * WARM_SECONDS);
+    for (const { target, way } of contenders) {
+      const order = { ...this.#order({ target, way }, 1), epochs: 1, seconds: WARM_SECONDS, isOnePass: false };
+      const figures = await this.#accelerators.run(order);
+      if (figures.firstError === undefined) continue;
+      if (figures.objects === 0)
+        throw new BenchError(`${way.load} of ${target.name} bring nothing: ${figures.firstError}.`);
+      const measured = { target: target.name, way, accelerators: 1, figures, serverCpuSeconds: undefined };
+      this.#record(judged(measured, this.#plan.workload));
+    }
+    report.remark('Each way was warmed up by one accelerator before its first trial.');
+  }
+
   /** Contenders take turns at every number. */
   async each(contenders: readonly Contender[]): Promise<void> {
     for (const accelerators of this.#plan.accelerators) {
@@ -133,39 +152,51 @@ class TrainingRun {
   }
 
   async #try({ target, way }: Contender, accelerators: number): Promise<Tried> {
-    const { options, progress, report } = this.#context;
-    const { workload, dataSet } = this.#plan;
+    const { options, progress } = this.#context;
+    const { workload } = this.#plan;
     progress.timed(`${accelerators} accelerators by ${way.load} on ${target.name}`, options.epochs * options.seconds);
-    const work = () =>
-      this.#accelerators.run({
-        by: way.by,
-        endpoint: target.endpoint.origin,
-        grpcAddress: target.grpcAddress ?? '',
-        credentials: target.credentials,
-        bucket: BUCKET,
-        accelerators,
-        batch: workload.batch,
-        computeMs: workload.computeMs,
-        readers: way.readers,
-        prefetch: options.prefetch,
-        epochs: options.epochs,
-        seconds: options.seconds,
-        isOnePass: dataSet.count >= BATCHES_PER_ACCELERATOR * workload.batch * accelerators,
-        seed: options.seed,
-        withHints: way.withHints,
-      });
+    const work = () => this.#accelerators.run(this.#order({ target, way }, accelerators));
     const pids = target.pids();
     const { user, system, result: figures } = await cpuOf(pids, work);
     const serverCpuSeconds = pids.length === 0 ? undefined : user + system;
     const tried = judged({ target: target.name, way, accelerators, figures, serverCpuSeconds }, workload);
     this.#tried.push(tried);
-    report.point(pointOf(tried, workload.batch));
-    if (figures.firstError !== undefined) report.remark(`First error: ${figures.firstError}.`);
+    this.#record(tried);
     const au = (tried.judgement.au * 100).toFixed(1);
     const end = tried.loadLimit === undefined ? '' : `, load generator at its limit`;
     progress.tell(
       `${target.name}, ${way.load}: ${accelerators} accelerators, AU ${au} %, ${tried.judgement.outcome}${end}`,
     );
     return tried;
+  }
+
+  #record(tried: Tried): void {
+    const { report } = this.#context;
+    const { firstError } = tried.figures;
+    report.point(pointOf(tried, this.#plan.workload.batch));
+    if (firstError !== undefined) report.remark(`First error by ${tried.way.load} on ${tried.target}: ${firstError}.`);
+  }
+
+  #order({ target, way }: Contender, accelerators: number): TrialOrder {
+    const { options } = this.#context;
+    const { workload, dataSet } = this.#plan;
+    const { batch, computeMs } = workload;
+    return {
+      by: way.by,
+      endpoint: target.endpoint.origin,
+      grpcAddress: target.grpcAddress ?? '',
+      credentials: target.credentials,
+      bucket: BUCKET,
+      accelerators,
+      batch,
+      computeMs,
+      readers: way.readers,
+      prefetch: options.prefetch,
+      epochs: options.epochs,
+      seconds: options.seconds,
+      isOnePass: dataSet.count >= BATCHES_PER_ACCELERATOR * batch * accelerators,
+      seed: options.seed,
+      withHints: way.withHints,
+    };
   }
 }

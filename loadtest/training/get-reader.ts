@@ -16,6 +16,7 @@ const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 const HEAD_END = Buffer.from('\r\n\r\n');
 const HEAD_BYTES_MAX = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
+const CLOSED = 'the reader was closed';
 /** Servers take signatures of fifteen minutes. */
 const SIGNATURE_MS = 10 * 60_000;
 const SIGNED_MAX = 50_000;
@@ -88,6 +89,7 @@ export class GetReader implements BatchReader {
   #length = 0;
   #crc = 0;
   #isLast = false;
+  #isClosed = false;
 
   constructor(options: {
     readonly endpoint: URL;
@@ -107,17 +109,22 @@ export class GetReader implements BatchReader {
         this.#count(position, await this.#get(position));
       } catch (error) {
         addFault(this.#tally, 'broken', 1, `GET ${this.#expected.keyOf(position)}: ${(error as Error).message}`);
-        this.close();
+        this.#drop();
       }
     }
   }
 
   close(): void {
+    this.#isClosed = true;
+    this.#drop();
+  }
+
+  #drop(): void {
     this.#wire?.close();
     this.#wire = undefined;
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    waiting?.reject(new Error('the reader was closed'));
+    waiting?.reject(new Error(CLOSED));
   }
 
   async #get(position: number): Promise<Answer> {
@@ -125,10 +132,11 @@ export class GetReader implements BatchReader {
       take: (bytes) => this.#take(bytes),
       lost: (error) => this.#lose(error),
     });
+    if (this.#isClosed) throw new Error(CLOSED);
     this.#head = NO_BYTES;
     this.#left = -1;
     this.#crc = 0;
-    return await new Promise<Answer>((resolve, reject) => {
+    return new Promise<Answer>((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#wire?.write(this.#gets.of(position, this.#expected.keyOf(position)));
     });

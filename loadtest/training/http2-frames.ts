@@ -100,7 +100,7 @@ export class Http2Client {
   /** @param bytes what arrived, lent until it returns @throws Error when it is not HTTP/2 as we asked for it */
   take(bytes: Buffer): void {
     let at = 0;
-    while (at < bytes.length || (this.#headBytes === HEAD_BYTES && this.#left === 0)) {
+    while (at < bytes.length) {
       if (this.#headBytes < HEAD_BYTES) {
         const count = Math.min(HEAD_BYTES - this.#headBytes, bytes.length - at);
         bytes.copy(this.#head, this.#headBytes, at, at + count);

@@ -28,7 +28,7 @@ const RETINANET: ObjectSizes = { kind: 'fixed', bytes: 322_957 };
 const RESNET50: ObjectSizes = { kind: 'fixed', bytes: 114_660 };
 const UNET3D: ObjectSizes = { kind: 'normal', mean: 146_600_628, deviation: 68_341_808 };
 const COSMOFLOW: ObjectSizes = { kind: 'fixed', bytes: 2_828_486 };
-const BENCHMARK = 'batch, computation and sizes as MLPerf Storage publishes them';
+const BENCHMARK = 'Batch, computation and sizes are those of MLPerf Storage';
 
 /** Images that one H100 trains on in a second: the ends of what is reported. */
 const H100_LARGE_IMAGES = 1500;
@@ -47,7 +47,7 @@ function ofImages(name: string, bytes: number, batch: number, imagesPerSecond: n
     computeMs: (batch / imagesPerSecond) * 1000,
     auMin: 0.9,
     readers: 8,
-    basis: `derived: batch of ${batch} / ${imagesPerSecond} images/s of one H100; no published workload`,
+    basis: `Derived, for there is no published workload: a batch of ${batch} at the ${imagesPerSecond} images/s of one H100`,
   };
 }
 
