@@ -39,6 +39,8 @@ const OPTIONS = {
 
 type Options = ScenarioValues<typeof COMMON_OPTIONS & typeof OPTIONS>;
 type Context = ScenarioContext<Options>;
+/** A server that has served so many has compiled what serves them. */
+const WARM_OBJECTS = 10_000;
 const SELF = fileURLToPath(import.meta.url);
 
 async function openTargets(context: Context): Promise<Target[]> {
@@ -88,7 +90,7 @@ async function measureSize(
   const all = allLoads(context, plan, targets, bytes);
   const contenders = all.map(({ target, load, name }) => {
     const turn = { target: target.name, load: load.name, at: load.at, order: load.order, pids: target.pids };
-    return contenderOf(context, loads, { name, turn: () => turn });
+    return contenderOf(context, loads, { name, warmObjects: WARM_OBJECTS, turn: () => turn });
   });
   await alternate(contenders, 1); // the warm-up
   const series = await alternate(contenders, options.rounds, (round, name, measures) => {

@@ -63,12 +63,12 @@ interface Rig {
 }
 
 /** Of one turn: no key and no body is that of another turn. */
-function orderOf({ context, target, bytesFrom }: Rig, bytes: number, streams: number, round: number): PutBatchOrder {
+function orderOf({ context, target, bytesFrom }: Rig, bytes: number, streams: number, nth: number): PutBatchOrder {
   const { options } = context;
   const { endpoint, grpcAddress: grpc, credentials } = target;
   const count = Math.max(1, Math.min(TURN_OBJECTS_MAX, Math.floor(TURN_BYTES_MAX / Math.max(1, bytes))));
-  const seed = options.seed + SEED_STEP * (round + 1) + streams;
-  const prefix = `grpc-ingest/${Date.now().toString(36)}/${bytes}-${streams}-${round}`;
+  const seed = options.seed + SEED_STEP * (nth + 1) + streams;
+  const prefix = `grpc-ingest/${Date.now().toString(36)}/${bytes}-${streams}-${nth}`;
   return {
     kind: 'put-batch',
     servers: [{ endpoint: endpoint.href, grpc, credentials }],
@@ -104,11 +104,11 @@ function putsOf(rig: Rig, bytes: number, streams: number): Contender {
   const load = `PutBatch ${sizeText(bytes)}`;
   return contenderOf(context, loads, {
     name: `${load}, streams ${streams}`,
-    turn: (round) => ({
+    turn: (nth) => ({
       target: target.name,
       load,
       at: { streams },
-      order: orderOf(rig, bytes, streams, round),
+      order: orderOf(rig, bytes, streams, nth),
       pids: target.pids,
       settle: () => target.untilQuiet(),
     }),

@@ -3,7 +3,7 @@
  * added, all on one core, so that what more of them cost is seen and not what more cores give. And a model of many nodes from such figures:
  * `--model`, which measures nothing (docs/scaling.md).
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { BenchError } from '../bench/measure/options.ts';
 import { oneOf } from './grpc/batch-plan.ts';
@@ -34,8 +34,9 @@ const OPTIONS = {
   tolerance: [0.2, 'what an object may cost more and be flat yet', { min: 0, max: 10, fractions: true }],
   model: [false, 'measure nothing: print what 1, 15 and 75 nodes would give'],
   inputs: ['', 'of --model: inputs as docs/scaling-inputs.json, or the JSON report of a run of scale'],
+  'save-inputs': ['', 'of --model: write its inputs to this file'],
   ...ROUND_OPTIONS,
-  seconds: [2, 'length of one load, shorter where 128 MiB are written before', { min: 1, max: 600 }],
+  seconds: [1, 'length of one load, shorter where 128 MiB are written before', { min: 1, max: 600 }],
 } as const;
 
 type Options = ScenarioValues<typeof COMMON_OPTIONS & typeof OPTIONS>;
@@ -72,6 +73,13 @@ function tellModel({ report }: Pick<Context, 'report'>, inputs: ModelInputs): vo
   );
 }
 
+function runModel(context: Context): void {
+  const { inputs: path, 'save-inputs': copy } = context.options;
+  const inputs = readInputs(path);
+  tellModel(context, inputs);
+  if (copy !== '') writeFileSync(copy, `${JSON.stringify(inputs, undefined, 2)}\n`);
+}
+
 /** @throws BenchError */
 function countsOf(name: string, text: string): number[] {
   if (text === '0') return [];
@@ -98,7 +106,6 @@ async function measureSection(
   report.table(growthTable(`Server CPU an object, µs, by ${what} on one core`, what, growths));
   if (counts.length > 1)
     report.plot(growthPlot(`Server CPU an object by ${what}, on one core`, what, growths, options.tolerance));
-  for (const { steps } of growths) for (const { ratio } of steps.slice(1)) report.ratio(ratio);
   return growths;
 }
 
@@ -113,8 +120,9 @@ function planOf(options: Options): Plan {
 
 async function run(context: Context): Promise<void> {
   const { options, report, owned, cores, signal } = context;
-  if (options.inputs !== '' && !options.model) throw new BenchError('--inputs is for --model; add it.');
-  if (options.model) return tellModel(context, readInputs(options.inputs));
+  if (options.model) return runModel(context);
+  if (options.inputs !== '' || options['save-inputs'] !== '')
+    throw new BenchError('--inputs and --save-inputs are for --model; add it.');
   if (options.endpoint !== '' || options.dir !== '' || options.compare !== '')
     throw new BenchError(
       'scale starts its own gateways, more and more of them; leave out --endpoint, --dir and --compare.',
@@ -131,7 +139,8 @@ async function run(context: Context): Promise<void> {
   judge(context, growths);
   const limited = remarkOn(report.points);
   if (limited !== undefined) report.remark(limited);
-  if (sections[0][1].includes(1)) tellModel(context, inputsOfReport(report.report(false), readInputs('')));
+  if (sections[0][1].includes(1) && plan.sizes.length > 1)
+    tellModel(context, inputsOfReport(report.report(false), readInputs('')));
 }
 
 function judge({ report, options }: Context, growths: readonly Growth[]): void {
@@ -146,7 +155,7 @@ function judge({ report, options }: Context, growths: readonly Growth[]): void {
       : `server CPU an object is above ${limit} times that of one for ${[...new Set(steep)].join(', ')}.`,
   );
   report.remark(
-    'All gateways share one core, so objects a second do not grow; what is compared is the CPU that an object costs.',
+    'All gateways share one core, so objects a second do not grow; what is compared is the CPU that an object costs. Processes that take turns on a core also pay for the turns, which they would not on cores of their own.',
   );
 }
 

@@ -1,18 +1,26 @@
-/** A load that takes turns with others: its first turn warms up and counts for nothing but its errors. */
+/**
+ * A load that takes turns with others. Promises: its first turn warms the servers up and counts for nothing but its errors; every later
+ * one is a point of the report.
+ *
+ * Hardest decision: servers are warm after so many objects and not after so much time. A process that shares its core with three others
+ * compiles the same code as one that has it alone, and would else be measured while it does.
+ */
 import type { Contender } from '../../bench/measure/rounds.ts';
 import { countErrors } from '../suite/run-report.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
 import type { LoadProcess } from './load-process.ts';
 import { type Measured, measuresOf, runTurn, type Turn, troubleOf } from './turn.ts';
 
-/** Longer than a compiler needs. */
-const WARM_SECONDS = 1;
+const WARM_TURN_SECONDS = 1;
+const WARM_SECONDS_MAX = 6;
 
 export interface LoadContender {
   /** Among those that it is compared with. */
   readonly name: string;
-  /** What is loaded in this round; 0 is the warm-up. */
-  turn(round: number): Turn;
+  /** The warm-up goes on until so many were served, or for six seconds; by default it is one turn. */
+  readonly warmObjects?: number;
+  /** What is loaded in its nth turn, the turns of the warm-up included. */
+  turn(nth: number): Turn;
   /** After every turn, before the next. */
   after?(measured: Measured, turn: Turn): Promise<void>;
 }
@@ -21,23 +29,35 @@ export interface LoadContender {
 export function contenderOf(
   { report, signal }: Pick<ScenarioContext, 'report' | 'signal'>,
   loads: LoadProcess,
-  { name, turn, after }: LoadContender,
+  { name, warmObjects = 0, turn, after }: LoadContender,
 ): Contender {
-  let round = 0;
+  let [nth, round] = [0, 0];
+  const runOnce = async (secondsMax: number): Promise<Measured> => {
+    const now = turn(nth++);
+    const seconds = Math.min(secondsMax, now.order.seconds);
+    const measured = await runTurn(loads, { ...now, at: { round, ...now.at }, order: { ...now.order, seconds } });
+    signal.throwIfAborted();
+    const trouble = troubleOf(measured);
+    if (trouble !== undefined) report.remark(trouble);
+    if (round > 0 || countErrors(measured.point.errors) > 0) report.point(measured.point);
+    await after?.(measured, now);
+    return measured;
+  };
+  const warmUp = async (): Promise<Measured> => {
+    const endMs = performance.now() + WARM_SECONDS_MAX * 1000;
+    let measured = await runOnce(WARM_TURN_SECONDS);
+    for (let { objects } = measured.point; objects < warmObjects && performance.now() < endMs; ) {
+      measured = await runOnce(WARM_TURN_SECONDS);
+      objects += measured.point.objects;
+    }
+    return measured;
+  };
   return {
     name,
     async run() {
-      const now = turn(round);
-      const isWarmUp = round === 0;
-      const seconds = isWarmUp ? Math.min(WARM_SECONDS, now.order.seconds) : now.order.seconds;
-      const measured = await runTurn(loads, { ...now, at: { round, ...now.at }, order: { ...now.order, seconds } });
-      signal.throwIfAborted();
-      const trouble = troubleOf(measured);
-      if (trouble !== undefined) report.remark(trouble);
-      if (!isWarmUp || countErrors(measured.point.errors) > 0) report.point(measured.point);
-      await after?.(measured, now);
+      const { point } = round === 0 ? await warmUp() : await runOnce(Number.POSITIVE_INFINITY);
       round += 1;
-      return measuresOf(measured.point);
+      return measuresOf(point);
     },
   };
 }

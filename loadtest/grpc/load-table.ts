@@ -15,6 +15,7 @@ const COLUMNS: readonly (readonly [name: string, measure: Measure])[] = [
   ['whole p50, ms', percentile('p50')],
   ['p99', percentile('p99')],
   ['server CPU, µs/object', MEASURES.serverMicrosecondsPerObject],
+  ['of it after the load', ({ more }) => more['of it after the load, µs']],
   ['load CPU, %', ({ loadCpuSeconds, seconds }) => ((loadCpuSeconds ?? Number.NaN) * 100) / seconds],
 ];
 

@@ -7,6 +7,8 @@ import type { LoadOrder, LoadResult } from './orders.ts';
 
 export const RATE = 'objects a second';
 export const CPU = 'server CPU an object, µs';
+/** Of puts: what the keeper did with them after they were acknowledged. Part of `CPU`. */
+const AFTERWARDS = 'of it after the load, µs';
 /** From this share of a core on the load process is its own limit: it is one thread, whatever cores there are. */
 const BUSY_SHARE = 0.9;
 
@@ -28,12 +30,22 @@ export interface Measured {
 
 export async function runTurn(loads: LoadProcess, turn: Turn): Promise<Measured> {
   const pids = turn.pids();
-  const before = pids.length === 0 ? undefined : cpuSoFar(pids);
+  const cpu = (): number | undefined => {
+    if (pids.length === 0) return undefined;
+    const { user, system } = cpuSoFar(pids);
+    return user + system;
+  };
+  const before = cpu();
   const result = await loads.run(turn.order);
+  const loaded = cpu();
   await turn.settle?.();
-  if (before === undefined) return { point: pointOf(turn, result, undefined), result };
-  const after = cpuSoFar(pids);
-  return { point: pointOf(turn, result, after.user + after.system - before.user - before.system), result };
+  const after = cpu();
+  if (before === undefined || loaded === undefined || after === undefined)
+    return { point: pointOf(turn, result, undefined), result };
+  const point = pointOf(turn, result, after - before);
+  if (turn.settle === undefined) return { point, result };
+  const more = { ...point.more, [AFTERWARDS]: ((after - loaded) * 1e6) / point.objects };
+  return { point: { ...point, more }, result };
 }
 
 /** Pure. */

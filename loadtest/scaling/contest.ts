@@ -110,7 +110,7 @@ export async function fillAll(contest: Contest): Promise<void> {
       context.signal.throwIfAborted();
       if (countErrors(errors) > 0 || objects < dataSet.count)
         throw new BenchError(`only ${objects} of ${dataSet.count} objects could be stored: ${failure}.`);
-      for (const target of setting.targets) await target.untilQuiet();
+      await allQuiet(setting);
       phase.advance();
     }
   }
@@ -121,7 +121,9 @@ interface Kind {
   readonly load: string;
   readonly isJudged: boolean;
   readonly isPut: boolean;
-  order(setting: Setting, round: number): LoadOrder;
+  /** For each process that serves. */
+  readonly warmObjects: number;
+  order(setting: Setting, nth: number): LoadOrder;
 }
 
 function kindsOf(contest: Contest, bytes: number): Kind[] {
@@ -131,8 +133,8 @@ function kindsOf(contest: Contest, bytes: number): Kind[] {
   const base = (setting: Setting) => ({ servers: serversOf(setting), spread, bucket: BUCKET, seconds }) as const;
   const read = (setting: Setting) => ({ ...base(setting), dataSet: readSpec(contest, setting.count, bytes) }) as const;
   const written = Math.max(1, Math.min(PUTS_MAX, Math.floor(SET_BYTES_MAX / bytes)));
-  const write = (setting: Setting, round: number, part: string) =>
-    ({ ...base(setting), dataSet: specOf(contest, setting.count, bytes, written, `${part}-${round}`) }) as const;
+  const write = (setting: Setting, nth: number, part: string) =>
+    ({ ...base(setting), dataSet: specOf(contest, setting.count, bytes, written, `${part}-${nth}`) }) as const;
   const share = ({ targets }: Setting, whole: number): number => Math.max(1, Math.round(whole / targets.length));
   const batches = (setting: Setting, keys: number): LoadOrder => {
     const [streams, clients] = [share(setting, STREAMS), share(setting, STREAMS)];
@@ -147,33 +149,42 @@ function kindsOf(contest: Contest, bytes: number): Kind[] {
       rate: 0,
     };
   };
+  // The code is the same for all sizes.
+  const warm = (objects: number): number => (bytes === Math.min(...sizes) ? objects : 0);
   const kinds: Kind[] = [
     {
-      ...{ load: `S3 GET ${size}`, isJudged: true, isPut: false },
+      ...{ load: `S3 GET ${size}`, isJudged: true, isPut: false, warmObjects: warm(5000) },
       order: (setting) => ({ ...read(setting), kind: 's3-get', connections: GETS }),
     },
-    { load: `GetBatch ${batch} x ${size}`, isJudged: true, isPut: false, order: (setting) => batches(setting, batch) },
     {
-      ...{ load: `S3 PUT ${size}`, isJudged: true, isPut: true },
-      order: (setting, round) => ({ ...write(setting, round, 'put'), kind: 's3-put', connections: PUTS }),
+      ...{ load: `GetBatch ${batch} x ${size}`, isJudged: true, isPut: false, warmObjects: warm(20_000) },
+      order: (setting) => batches(setting, batch),
     },
     {
-      ...{ load: `PutBatch ${size}`, isJudged: true, isPut: true },
-      order: (setting, round) => {
+      ...{ load: `S3 PUT ${size}`, isJudged: true, isPut: true, warmObjects: warm(2000) },
+      order: (setting, nth) => ({ ...write(setting, nth, 'put'), kind: 's3-put', connections: PUTS }),
+    },
+    {
+      ...{ load: `PutBatch ${size}`, isJudged: true, isPut: true, warmObjects: warm(5000) },
+      order: (setting, nth) => {
         const [streams, clients] = [share(setting, STREAMS), share(setting, STREAMS / 2)];
-        return { ...write(setting, round, 'batch'), kind: 'put-batch', streams, clients };
+        return { ...write(setting, nth, 'batch'), kind: 'put-batch', streams, clients };
       },
     },
   ];
   if (what === 'workers' || bytes !== Math.min(...sizes)) return kinds;
   const split = `one batch of ${batch} x ${size} over all stores`;
   const order = (setting: Setting): LoadOrder => batches(setting, share(setting, batch));
-  return [...kinds, { load: split, isJudged: false, isPut: false, order }];
+  return [...kinds, { load: split, isJudged: false, isPut: false, warmObjects: 0, order }];
 }
 
 export interface Contested {
   readonly series: readonly Series[];
   readonly scaled: readonly ScaledLoad[];
+}
+
+async function allQuiet({ targets }: Setting): Promise<void> {
+  for (const target of targets) await target.untilQuiet();
 }
 
 export async function measureAll(contest: Contest): Promise<Contested> {
@@ -184,13 +195,12 @@ export async function measureAll(contest: Contest): Promise<Contested> {
     settings.map((setting) =>
       contenderOf(context, loads, {
         name: nameOf(kind, setting),
-        turn: (round) => ({
+        warmObjects: kind.warmObjects * setting.targets.length * (what === 'workers' ? setting.count : 1),
+        turn: (nth) => ({
           ...{ target: 'penstock', load: kind.load, at: { [what]: setting.count } },
-          order: kind.order(setting, round),
+          order: kind.order(setting, nth),
           pids: () => setting.targets.flatMap((target) => target.pids()),
-          settle: async () => {
-            if (kind.isPut) for (const target of setting.targets) await target.untilQuiet();
-          },
+          ...(kind.isPut ? { settle: () => allQuiet(setting) } : {}),
         }),
       }),
     ),

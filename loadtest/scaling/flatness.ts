@@ -42,7 +42,7 @@ export function growthOf(
 /** @param what `workers` */
 export function growthTable(title: string, what: string, growths: readonly Growth[]): Table {
   const counts = growths[0]?.steps.map(({ count }) => count) ?? [];
-  const [one, ...more] = counts.map((count) => `${count} ${what}`);
+  const [one, ...more] = counts.map((count) => (count === 1 ? `1 ${what.replace(/s$/, '')}` : `${count} ${what}`));
   const header = ['load', 'flat', one ?? '', ...more.flatMap((name) => [name, `/ ${counts[0]}`])];
   const rows = growths.map(({ load, isJudged, isFlat, steps }) => [
     load,

@@ -51,7 +51,12 @@ export function inputsOfReport(report: RunReport, base: ModelInputs): ModelInput
     const alone = report.points.filter((point) => isOf(verb, point) && point.at.workers === 1);
     if (alone.length === 0)
       throw new BenchError(`the report has no ${verb} with one worker; give one of a whole run of scale.`);
-    const { fixedMicros, microsPerMiB } = fitCost(mediansOf(alone));
+    const medians = mediansOf(alone);
+    if (medians.length < 2)
+      throw new BenchError(
+        `the report has ${verb} of one size; two tell the cost of an object from that of its bytes.`,
+      );
+    const { fixedMicros, microsPerMiB } = fitCost(medians);
     inputs[fixed] = { value: rounded(fixedMicros), source };
     inputs[perMiB] = { value: rounded(microsPerMiB), source };
   }
