@@ -16,6 +16,9 @@ export interface Tick {
 /** How figures are written: `bytes` in KiB, MiB, … */
 export type Unit = 'plain' | 'bytes';
 
+/** Beyond these a power of ten is 0 or infinite. */
+const LOG_MIN = 1e-300;
+const LOG_MAX = 1e300;
 const FACTORS = [1, 2, 2.5, 5, 10];
 const PLAIN = [
   { size: 1e12, name: ' T' },
@@ -92,7 +95,9 @@ export function linearScale(min: number, max: number, options: LinearOptions = {
 }
 
 /** Of values above 0. @param places ticks at these and nowhere else, as of the few values that were varied */
-export function logScale(min: number, max: number, unit: Unit = 'plain', places?: readonly number[]): Scale {
+export function logScale(least: number, most: number, unit: Unit = 'plain', places?: readonly number[]): Scale {
+  const min = Math.max(LOG_MIN, least);
+  const max = Math.max(min, Math.min(LOG_MAX, most));
   const values = places ?? logTicks(min, max);
   const isInside = places !== undefined;
   const from = Math.log10(isInside ? min : Math.min(min, values[0] ?? min));
@@ -104,7 +109,7 @@ export function logScale(min: number, max: number, unit: Unit = 'plain', places?
 
 /** From the one at or below `min` to the one at or above `max`: 1, 2, 5 within few decades, else their powers. */
 function logTicks(min: number, max: number): number[] {
-  const decades = Math.log10(max / min);
+  const decades = Math.log10(max) - Math.log10(min);
   const factors = decades <= 1.6 ? [1, 2, 5] : decades <= 3 ? [1, 3] : [1];
   const every = Math.max(1, Math.ceil(decades / 7));
   const all: number[] = [];

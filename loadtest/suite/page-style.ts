@@ -11,7 +11,8 @@ const DARK = `--ground:#12161c;--card:#1a2029;--ink:#e8ecf1;--faint:#a3aebb;--ed
 --good:#6fd39c;--good-ground:#15301f;--bad:#ff9189;--bad-ground:#3b1a18;--unsure:#f0c265;--unsure-ground:#33290f;
 --line-0:#58aef0;--line-1:#ff8a47;--line-2:#2fc596;--line-3:#e48fc0;--line-4:#e6b022;--line-5:#9adcf7;--line-6:#b3b9c2;`;
 const LINES = [0, 1, 2, 3, 4, 5, 6].map(
-  (i) => `.line.s${i}{stroke:var(--line-${i})}.mark.s${i},rect.s${i}{fill:var(--line-${i})}`,
+  (i) =>
+    `.line.s${i}{stroke:var(--line-${i})}.mark.s${i},rect.s${i}{fill:var(--line-${i})}.hollow.s${i}{fill:var(--card);stroke:var(--line-${i})}`,
 );
 
 export const PAGE_STYLE = new Markup(`
@@ -27,12 +28,13 @@ h3{font-size:1rem;margin:20px 0 8px}
 a{color:var(--accent)}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;font-size:.875em;overflow-wrap:anywhere}
 .kicker{margin:0 0 2px;color:var(--faint);font-size:.85rem}
+.about{margin:-6px 0 14px;color:var(--faint);font-size:.9rem;overflow-wrap:anywhere}.about code{color:var(--ink)}
 .faint,.none{color:var(--faint)}
 article+article{border-top:3px solid var(--edge);margin-top:56px;padding-top:28px}
 .verdict{display:flex;flex-wrap:wrap;gap:2px 12px;align-items:baseline;margin:0 0 16px;padding:12px 16px;border-radius:8px;border-left:6px solid;overflow-wrap:anywhere}
 .verdict strong{font-size:1.15rem}.verdict span{color:var(--ink);min-width:0}
 .verdict strong::before,.chip::before{margin-right:.4em}
-.good strong::before,.chip.good::before{content:'\\2713'}.bad strong::before,.chip.bad::before{content:'\\2717'}.unsure strong::before,.chip.unsure::before{content:'!'}
+.good>strong::before,.chip.good::before{content:'\\2713'}.bad>strong::before,.chip.bad::before{content:'\\2717'}.unsure>strong::before,.chip.unsure::before{content:'!'}
 .good{color:var(--good);background:var(--good-ground)}.verdict.bad,.chip.bad{color:var(--bad);background:var(--bad-ground)}.unsure{color:var(--unsure);background:var(--unsure-ground)}
 .chip{padding:1px 9px;border-radius:99px;font-size:.85rem;font-weight:600;white-space:nowrap}
 .runs{list-style:none;padding:0}.runs li{margin:6px 0}.runs a{font-weight:600}
@@ -45,7 +47,8 @@ article+article{border-top:3px solid var(--edge);margin-top:56px;padding-top:28p
 .tile.bad{background:var(--bad-ground);border-color:var(--bad)}.tile.bad strong{color:var(--bad)}
 .remarks{margin:0;padding:12px 18px 12px 34px}.remarks li{margin:4px 0;overflow-wrap:anywhere}
 .remarks .warning{color:var(--unsure);font-weight:600}
-.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr));gap:16px;align-items:start}
+.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr));gap:16px}
+.plots>:only-child{grid-column:1/-1;max-width:580px}
 .plot{margin:0;padding:14px 16px 12px;min-width:0}
 .plot figcaption{font-weight:600;overflow-wrap:anywhere}
 .plot>svg{display:block;width:100%;height:auto;margin-top:6px}
@@ -57,21 +60,21 @@ svg .group,svg .value,svg .threshold-label{paint-order:stroke;stroke:var(--card)
 svg .middle{text-anchor:middle}svg .end{text-anchor:end}
 .grid{stroke:var(--grid)}.axis{stroke:var(--faint)}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.d1{stroke-dasharray:7 4}.d2{stroke-dasharray:2 3}
-.mark{stroke:var(--card);stroke-width:1}.touch{fill:transparent}.point:hover .mark{stroke:var(--ink);stroke-width:2}.point:hover rect{stroke:var(--ink)}
+.mark{stroke:var(--card);stroke-width:1}.mark.hollow{stroke-width:1.6}.touch{fill:transparent}.point:hover .mark{stroke:var(--ink);stroke-width:2}.point:hover rect{stroke:var(--ink)}
 .threshold{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:6 4}svg .threshold-label{fill:var(--bad);font-weight:600}
 ${LINES.join('')}
 details>summary{cursor:pointer;color:var(--accent);font-size:.9rem}
 .block{padding:12px 16px;margin:0 0 12px}.block>summary{font-size:1rem;font-weight:600}
-.block>.plots{margin-top:12px}.block .plot{border-color:var(--edge)}
+.plots+.block,section>.block:only-child{margin-top:16px}.block>.plots{margin-top:12px}.block .plot{border-color:var(--edge)}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 .wide{overflow-x:auto;margin:8px 0 20px}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--faint);padding:0 0 6px;white-space:nowrap}
 th,td{padding:5px 14px 5px 0;border-bottom:1px solid var(--edge);text-align:left;vertical-align:top;white-space:nowrap}
 thead th{color:var(--faint);font-weight:600;vertical-align:bottom;border-bottom-width:2px}
-tbody th{font-weight:500}
+.block>.wide tbody th{position:sticky;left:0;background:var(--card);padding-left:2px}tbody th{font-weight:500}tbody th,thead th{white-space:normal;max-width:24rem;overflow-wrap:anywhere}tbody th{min-width:10rem}thead th{min-width:4.5rem}.plot tbody th{min-width:4rem}
 .figure{text-align:right}
-tr.bad>*{color:var(--bad);background:var(--bad-ground)}
+tr.bad>*,.block>.wide tbody tr.bad>th{color:var(--bad);background:var(--bad-ground)}
 .facts,.settings{margin:0}
 .facts>div{display:grid;grid-template-columns:9.5rem minmax(0,1fr);gap:0 16px;padding:5px 0;border-bottom:1px solid var(--edge)}
 .facts dt,.settings dt{color:var(--faint)}.facts dd,.settings dd{margin:0;overflow-wrap:anywhere}

@@ -1,6 +1,8 @@
 /** What stands at the top of a run: how it ended, the figures that matter most, remarks; and where it was measured. Pure. */
 import { type Markup, markup } from '../../bench/draw/markup.ts';
 import { quantity } from '../../bench/draw/scale.ts';
+import { formatFigure } from '../../bench/measure/report.ts';
+import { shortened } from './plot-parts.ts';
 import { addErrors, countErrors, type LoadErrors, NO_ERRORS, type RunReport } from './run-report.ts';
 import { describeAt, errorsOf, MEASURES, medianOf, type Setting, settingsOf } from './settings-of-points.ts';
 
@@ -26,7 +28,7 @@ export function verdictOf(report: RunReport): Verdict {
   if (report.verdict !== undefined && !report.verdict.isPassed) return { kind: 'bad', word: 'Failed', text: cut + own };
   if (report.isCutShort) return { kind: 'unsure', word: 'Cut short', text: (cut + own).trim() };
   if (report.points.length === 0) return { kind: 'unsure', word: 'Nothing measured', text: own };
-  const text = own === '' ? 'Every request was answered with the bytes that it should have.' : own;
+  const text = own === '' ? 'No request failed, and no body was short or wrong.' : own;
   return { kind: 'good', word: report.verdict === undefined ? 'No errors' : 'Passed', text };
 }
 
@@ -63,7 +65,7 @@ export function keyFiguresOf(report: RunReport): Markup {
   ];
   const tiles = figures.map(
     ({ label, value, unit, note, isBad }) =>
-      markup`<div class="tile${isBad === true && ' bad'}"><dt>${label}</dt><dd><strong>${value}</strong>${unit !== '' && markup` <span>${unit}</span>`}<small>${note}</small></dd></div>\n`,
+      markup`<div class="tile${isBad === true && ' bad'}"><dt>${shortened(label, 90)}</dt><dd><strong>${value}</strong>${unit !== '' && markup` <span>${unit}</span>`}<small>${shortened(note, 120)}</small></dd></div>\n`,
   );
   return markup`<dl class="tiles">${tiles}</dl>`;
 }
@@ -130,7 +132,8 @@ function latencyFigure(settings: readonly Setting[]): KeyFigure[] {
 }
 
 function ratioFigure({ contender, peer, measure, median }: RunReport['ratios'][number]): KeyFigure {
-  return { label: measure, value: quantity(median), unit: '×', note: `${contender} / ${peer}, median of rounds` };
+  const label = measure.charAt(0).toUpperCase() + measure.slice(1);
+  return { label, value: formatFigure(median), unit: '×', note: `${contender} / ${peer}, median of rounds` };
 }
 
 /** Sentences that a reader must know, those of the page first: they take something back. */
@@ -149,6 +152,13 @@ export function remarksOf(report: RunReport): Markup {
     ...report.remarks.map((text) => markup`<li>${text}</li>\n`),
   ];
   return markup`<section><h2>Remarks</h2><ul class="remarks">${items}</ul></section>`;
+}
+
+/** The least that must be seen with the figures; the rest is further down. */
+export function aboutOf({ command, machine, startedAt, seconds, versions }: RunReport): Markup {
+  const build = versions.penstock === undefined ? '' : `Penstock ${versions.penstock}, `;
+  const facts = `${startedAt.slice(0, 16).replace('T', ' ')} UTC, ${durationOf(seconds)}; ${build}commit ${machine.commit}; ${machine.cpu}, ${machine.cores} cores`;
+  return markup`<p class="about">${facts}<br><code>${command}</code></p>`;
 }
 
 export function factsOf({ command, machine, versions, startedAt, seconds, settings, targets }: RunReport): Markup {

@@ -1,6 +1,7 @@
 /** Tables of a run: those of the scenario, ratios, and every point with all that was measured of it. Pure. */
 import { type Markup, markup } from '../../bench/draw/markup.ts';
 import { quantity } from '../../bench/draw/scale.ts';
+import { formatFigure } from '../../bench/measure/report.ts';
 import { unitOf } from './plot-parts.ts';
 import { countErrors, type Percentiles, type Point, type RunReport, type Table } from './run-report.ts';
 import { MEASURES } from './settings-of-points.ts';
@@ -40,7 +41,8 @@ interface Row {
 function isFigures(cells: readonly string[]): boolean {
   const filled = cells.filter((cell) => cell !== '' && cell !== '–' && cell !== '-');
   return (
-    filled.length > 0 && filled.every((cell) => /^[<≤≥>~±+-]?\s?[\d.,]+(\s?[^\d\s]{1,9}(\s.{0,12})?)?$/u.test(cell))
+    filled.length > 0 &&
+    filled.every((cell) => /^[<≤≥>~±+-]?\s?[\d.,]+(\s?[^\d\s(]{1,9})?(\s?\(.{1,14}\))?$/u.test(cell))
   );
 }
 
@@ -57,7 +59,7 @@ export function tableOf({ title, rows: [names = [], ...rows] }: Table): Markup {
 export function ratiosOf(ratios: RunReport['ratios']): Markup {
   if (ratios.length === 0) return markup``;
   const rows = ratios.map(({ contender, peer, measure, median, best }) => ({
-    cells: [measure, contender, peer, `${quantity(median)} ×`, `${quantity(best)} ×`],
+    cells: [measure, contender, peer, `${formatFigure(median)} ×`, `${formatFigure(best)} ×`],
   }));
   const names = ['measure', 'of', 'divided by', 'median of rounds', 'both at their best'];
   return markup`<section><h2>Ratios</h2>${wideTable('Taken within each round of this run', names, rows)}</section>`;

@@ -6,7 +6,7 @@
 import { type Markup, markup } from '../../bench/draw/markup.ts';
 import { comparisonOf } from './page-comparison.ts';
 import { PAGE_STYLE } from './page-style.ts';
-import { factsOf, keyFiguresOf, remarksOf, verdictOf } from './page-summary.ts';
+import { aboutOf, factsOf, keyFiguresOf, remarksOf, verdictOf } from './page-summary.ts';
 import { pointsOf, ratiosOf, tableOf } from './page-tables.ts';
 import { drawPlot } from './plot.ts';
 import type { Plot, RunReport } from './run-report.ts';
@@ -62,7 +62,7 @@ function runOf(report: RunReport, id: string): Markup {
   const draw = (list: readonly Plot[], kind: string): Markup =>
     markup`<div class="plots">${list.map((plot, i) => drawPlot(plot, `${id}-${kind}-${i + 1}`))}</div>`;
   return markup`<article id="${id}">
-<header><p class="kicker">Penstock load test</p><h1>${report.scenario}</h1>${verdictBanner(report)}</header>
+<header><p class="kicker">Penstock load test</p><h1>${report.scenario}</h1>${aboutOf(report)}${verdictBanner(report)}</header>
 ${keyFiguresOf(report)}
 ${remarksOf(report)}
 ${plots.length > 0 && markup`<section><h2>Plots</h2>${draw(plots, 'plot')}</section>`}

@@ -4,7 +4,7 @@
  */
 import { type Markup, markup, px } from '../../bench/draw/markup.ts';
 import { linearScale, logScale, quantity, type Scale } from '../../bench/draw/scale.ts';
-import { DIGIT, type Drawing, type DrawnLine, HUES, shortened, unitOf, WIDTH, words } from './plot-parts.ts';
+import { DIGIT, type Drawing, type DrawnLine, shortened, unitOf, WIDTH, words } from './plot-parts.ts';
 import type { Plot } from './run-report.ts';
 
 const TOP = 36;
@@ -96,9 +96,9 @@ function groupOf({ name, bars }: Group, top: number, frame: Frame, plot: Plot): 
     const width = Math.max(1.5, Math.abs(b - a));
     const text = quantity(value, unit);
     const title = `${[name, line.name].filter((part) => part !== '').join(', ')}: ${text}`;
-    return markup`<g class="point"><title>${title}</title><rect class="s${line.index % HUES}" x="${px(Math.min(a, b))}" y="${px(y)}" width="${px(width)}" height="${BAR}" rx="2"/>${words(Math.max(a, b) + 6, y + BAR - 3.5, text, 'value')}</g>\n`;
+    return markup`<g class="point"><title>${title}</title><rect class="s${line.hue}" x="${px(Math.min(a, b))}" y="${px(y)}" width="${px(width)}" height="${BAR}" rx="2"/>${words(Math.max(a, b) + 6, y + BAR - 3.5, text, 'value')}</g>\n`;
   });
-  return markup`${words(LEFT, top + NAME - 7, shortened(name, 56), 'group')}${drawn}`;
+  return markup`${words(LEFT, top + NAME - 7, shortened(name, 50), 'group')}${drawn}`;
 }
 
 function thresholdOf({ threshold }: Plot, frame: Frame, bottom: number): Markup[] {

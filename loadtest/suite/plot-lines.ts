@@ -1,18 +1,7 @@
 /** Lines over two axes, linear or logarithmic, with a mark and a hover title at every point as long as they are few. Pure. */
 import { type Markup, markup, px } from '../../bench/draw/markup.ts';
 import { linearScale, logScale, quantity, type Scale, type Tick } from '../../bench/draw/scale.ts';
-import {
-  DIGIT,
-  type Drawing,
-  type DrawnLine,
-  HUES,
-  MARKS,
-  markPath,
-  shortened,
-  unitOf,
-  WIDTH,
-  words,
-} from './plot-parts.ts';
+import { DIGIT, type Drawing, type DrawnLine, markAt, shortened, unitOf, WIDTH, words } from './plot-parts.ts';
 import type { Axis, Line, Plot } from './run-report.ts';
 
 const TOP = 30;
@@ -38,8 +27,8 @@ export function drawLines(plot: Plot, given: readonly DrawnLine[]): Drawing {
   const parts = [
     ...gridOf(plot, frame, lines),
     ...lines.map((line) => lineOf(line, frame)),
-    ...thresholdOf(plot, frame),
     ...lines.flatMap((line) => marksOf(line, frame, plot)),
+    ...thresholdOf(plot, frame, lines),
   ];
   return { height: HEIGHT, parts };
 }
@@ -133,9 +122,9 @@ function spaced(ticks: readonly Tick[], frame: Frame): Tick[] {
   return kept.reverse();
 }
 
-function lineOf({ points, index }: DrawnLine, frame: Frame): Markup {
+function lineOf({ points, hue, dash }: DrawnLine, frame: Frame): Markup {
   const path = thinned(points).map(({ x, y }) => `${px(toX(frame, x))} ${px(toY(frame, y))}`);
-  return markup`<path class="line s${index % HUES} d${Math.floor(index / HUES) % 3}" d="M${path.join('L')}"/>\n`;
+  return markup`<path class="line s${hue} d${dash}" d="M${path.join('L')}"/>\n`;
 }
 
 function thinned(points: readonly Place[]): readonly Place[] {
@@ -149,22 +138,48 @@ function thinned(points: readonly Place[]): readonly Place[] {
   return kept;
 }
 
-function marksOf({ name, points, index }: DrawnLine, frame: Frame, plot: Plot): Markup[] {
+function marksOf(line: DrawnLine, frame: Frame, plot: Plot): Markup[] {
+  const { name, points } = line;
   if (points.length > MARKED_MAX) return [];
   return points.map(({ x, y, label }) => {
     const [at, height] = [toX(frame, x), toY(frame, y)];
     const place = label ?? `${quantity(x, unitOf(plot.x.label))} (${plot.x.label})`;
     const title = `${name === '' ? plot.y.label : name}: ${quantity(y, unitOf(plot.y.label))} at ${place}`;
-    return markup`<g class="point"><title>${title}</title><circle class="touch" cx="${px(at)}" cy="${px(height)}" r="11"/><path class="mark s${index % HUES}" d="${markPath(MARKS[index % MARKS.length], at, height)}"/></g>\n`;
+    return markup`<g class="point"><title>${title}</title><circle class="touch" cx="${px(at)}" cy="${px(height)}" r="11"/>${markAt(line, at, height)}</g>\n`;
   });
 }
 
-function thresholdOf({ y, threshold }: Plot, frame: Frame): Markup[] {
+function thresholdOf({ y, threshold }: Plot, frame: Frame, lines: readonly Line[]): Markup[] {
   if (threshold === undefined || !Number.isFinite(threshold.y) || (y.scale === 'log' && threshold.y <= 0)) return [];
   const at = toY(frame, threshold.y);
-  const isHigh = at < TOP + 20;
+  const text = shortened(threshold.label, 40);
+  const place = freestOf(frame, lines, at, text.length * DIGIT);
   return [
     markup`<line class="threshold" x1="${px(frame.left)}" y1="${px(at)}" x2="${RIGHT}" y2="${px(at)}"/>`,
-    words(frame.left + 6, isHigh ? at + 15 : at - 6, shortened(threshold.label, 40), 'threshold-label'),
+    words(place.x, place.y, text, `threshold-label${place.isEnd ? ' end' : ''}`),
   ];
+}
+
+/** Of the four places beside the threshold, the one with the least of the lines in it. */
+function freestOf(frame: Frame, lines: readonly Line[], at: number, width: number) {
+  const drawn = lines.flatMap(({ points }) =>
+    betweenOf(points.map(({ x, y }) => [toX(frame, x), toY(frame, y)] as const)),
+  );
+  const places = [false, true].flatMap((isEnd) =>
+    [at - 7, at + 16].map((y) => ({ isEnd, y, x: isEnd ? RIGHT - 4 : frame.left + 6 })),
+  );
+  const costOf = ({ x, y, isEnd }: (typeof places)[number]): number => {
+    if (y < TOP - 2 || y > BOTTOM - 2) return Number.POSITIVE_INFINITY;
+    const [from, to] = isEnd ? [x - width, x] : [x, x + width];
+    return drawn.filter(([a, b]) => a > from - 6 && a < to + 6 && b > y - 16 && b < y + 8).length;
+  };
+  return places.reduce((best, place) => (costOf(place) < costOf(best) ? place : best));
+}
+
+/** The points and some places on the way between them. */
+function betweenOf(points: readonly (readonly [number, number])[]): (readonly [number, number])[] {
+  return points.flatMap(([x, y], i) => {
+    const [toX, toY] = points[i + 1] ?? [x, y];
+    return [0, 0.2, 0.4, 0.6, 0.8].map((share) => [x + share * (toX - x), y + share * (toY - y)] as const);
+  });
 }

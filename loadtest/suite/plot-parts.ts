@@ -5,7 +5,8 @@ import type { Line } from './run-report.ts';
 
 export const WIDTH = 460;
 /** Colours before they come again with another dash. */
-export const HUES = 7;
+const HUES = 7;
+const DASHES = 3;
 /** Of one digit of a tick, for want of a font to measure: what is drawn is never wider. */
 export const DIGIT = 7.4;
 
@@ -14,9 +15,32 @@ export interface Drawing {
   readonly parts: readonly Markup[];
 }
 
-/** Its place in the legend: colour, mark and dash come from it. */
-export interface DrawnLine extends Line {
-  readonly index: number;
+/** What tells a line from the others: colour and mark by `hue`, dash and a hollow mark by `dash`. */
+export interface Style {
+  readonly hue: number;
+  readonly dash: number;
+}
+
+export interface DrawnLine extends Line, Style {}
+
+/**
+ * Names like `ours, GET`, `ours, PUT`, `theirs, GET`, `theirs, PUT` are two things at once: the one with fewer values is told by the
+ * dash, the other by the colour. Others are coloured in their order.
+ */
+export function stylesOf(names: readonly string[]): Style[] {
+  const splits = [(name: string) => name.indexOf(', '), (name: string) => name.lastIndexOf(', ')];
+  for (const split of splits) {
+    const pairs = names.map((name) => [name.slice(0, Math.max(0, split(name))), name.slice(split(name) + 2)] as const);
+    const [heads, tails] = [[...new Set(pairs.map(([head]) => head))], [...new Set(pairs.map(([, tail]) => tail))]];
+    const [few, many] = [Math.min(heads.length, tails.length), Math.max(heads.length, tails.length)];
+    const isComplete = new Set(names).size === names.length && names.length === heads.length * tails.length;
+    if (!isComplete || few < 2 || few > DASHES || many > HUES) continue;
+    return pairs.map(([head, tail]) => {
+      const [a, b] = [heads.indexOf(head), tails.indexOf(tail)];
+      return heads.length <= tails.length ? { dash: a, hue: b } : { dash: b, hue: a };
+    });
+  }
+  return names.map((_, i) => ({ hue: i % HUES, dash: Math.floor(i / HUES) % DASHES }));
 }
 
 /** Figures whose axis speaks of bytes are written in KiB and MiB; units stand in the names. */
@@ -24,10 +48,15 @@ export function unitOf(label: string): Unit {
   return /\bbytes\b/i.test(label) ? 'bytes' : 'plain';
 }
 
-export type Mark = 'circle' | 'square' | 'triangle' | 'diamond' | 'turned' | 'cross' | 'bar';
-export const MARKS: readonly Mark[] = ['circle', 'square', 'triangle', 'diamond', 'turned', 'cross', 'bar'];
+type Mark = 'circle' | 'square' | 'triangle' | 'diamond' | 'turned' | 'cross' | 'bar';
+const MARKS: readonly Mark[] = ['circle', 'square', 'triangle', 'diamond', 'turned', 'cross', 'bar'];
 
-export function markPath(mark: Mark = 'circle', x: number, y: number): string {
+export function markAt({ hue, dash }: Style, x: number, y: number): Markup {
+  const path = markPath(MARKS[hue % MARKS.length] as Mark, x, y);
+  return markup`<path class="mark s${hue}${dash > 0 && ' hollow'}" d="${path}"/>`;
+}
+
+function markPath(mark: Mark, x: number, y: number): string {
   const at = `M${px(x)} ${px(y)}`;
   switch (mark) {
     case 'circle':

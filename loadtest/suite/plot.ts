@@ -7,8 +7,11 @@ import { type Markup, markup, px } from '../../bench/draw/markup.ts';
 import { quantity, type Unit } from '../../bench/draw/scale.ts';
 import { drawBars } from './plot-bars.ts';
 import { drawLines } from './plot-lines.ts';
-import { type Drawing, HUES, MARKS, markPath, unitOf, WIDTH } from './plot-parts.ts';
+import { type Drawing, type DrawnLine, markAt, type Style, shortened, stylesOf, unitOf, WIDTH } from './plot-parts.ts';
 import type { Line, Plot } from './run-report.ts';
+
+/** As many as there are colours: bars have no dash to be told by. */
+const BAR_HUES = 7;
 
 /** @param id unique in the page, of letters, digits and dashes */
 export function drawPlot(plot: Plot, id: string): Markup {
@@ -16,7 +19,12 @@ export function drawPlot(plot: Plot, id: string): Markup {
     line.points.some(
       ({ x, y }) => canShow(x, plot.kind === 'bars' ? 'linear' : plot.x.scale) && canShow(y, plot.y.scale),
     );
-  const lines = plot.lines.filter(isShown).map((line, index) => ({ ...line, index }));
+  const shown = plot.lines.filter(isShown);
+  const styles =
+    plot.kind === 'bars'
+      ? shown.map((_, i) => ({ hue: i % BAR_HUES, dash: 0 }))
+      : stylesOf(shown.map(({ name }) => name));
+  const lines = shown.map((line, i): DrawnLine => ({ ...line, ...(styles[i] as Style) }));
   const drawing =
     lines.length === 0 ? undefined : plot.kind === 'bars' ? drawBars(plot, lines) : drawLines(plot, lines);
   return markup`<figure class="plot">
@@ -43,16 +51,17 @@ ${parts}
 }
 
 /** In the order of the lines, each with what tells it from the others without its colour. */
-function legendOf(plot: Plot, lines: readonly (Line & { readonly index: number })[]): Markup {
+function legendOf(plot: Plot, lines: readonly DrawnLine[]): Markup {
   const named = lines.filter(({ name }) => name !== '');
   if (named.length === 0 || (lines.length === 1 && plot.title.includes(named[0]?.name ?? ''))) return markup``;
-  const items = named.map(({ name, index }) => {
-    const hue = `s${index % HUES}`;
+  const items = named.map((line) => {
+    const { name, hue, dash } = line;
     const swatch =
       plot.kind === 'bars'
-        ? markup`<rect class="${hue}" x="4" y="2" width="14" height="10" rx="2"/>`
-        : markup`<line class="line ${hue} d${Math.floor(index / HUES) % 3}" x1="0" y1="7" x2="22" y2="7"/><path class="mark ${hue}" d="${markPath(MARKS[index % MARKS.length], 11, 7)}"/>`;
-    return markup`<li><svg viewBox="0 0 22 14" width="22" height="14" aria-hidden="true">${swatch}</svg> ${name}</li>`;
+        ? markup`<rect class="s${hue}" x="4" y="2" width="14" height="10" rx="2"/>`
+        : markup`<line class="line s${hue} d${dash}" x1="0" y1="7" x2="28" y2="7"/>${markAt(line, 14, 7)}`;
+    const width = plot.kind === 'bars' ? 22 : 28;
+    return markup`<li><svg viewBox="0 0 ${width} 14" width="${width}" height="14" aria-hidden="true">${swatch}</svg> ${shortened(name, 80)}</li>`;
   });
   return markup`<ul class="legend">${items}</ul>`;
 }

@@ -45,8 +45,14 @@ export function standardPlots(points: readonly Point[]): Plot[] {
     ...(hasSizes ? figure('Throughput in bytes', 'MB a second', MEASURES.megabytesPerSecond) : []),
     ...latencyPlots(settings, variation, title),
     ...cpuPlots(settings, variation, title),
-    ...more.flatMap((key) => figure(key, key, (point) => point.more[key])),
+    ...more.flatMap((key) => figure(titleOf(key), key, (point) => point.more[key])),
   ].slice(0, PLOTS_MAX);
+}
+
+/** `memory, bytes` on the axis, `Memory` above it. */
+function titleOf(key: string): string {
+  const name = key.replace(/, [^,]+$/, '');
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 function sizeOf({ bytes, objects }: Point): number {
@@ -112,10 +118,11 @@ function linesOf(
   return [...lines].map(([name, points]) => ({ name, points: [...points.values()].sort((a, b) => a.x - b.x) }));
 }
 
-/** Powers of two and ten are even steps only on a logarithmic axis. */
+/** Powers of two and ten are even steps only on a logarithmic axis; minutes are on a linear one. */
 function scaleFor(places: readonly number[]): Axis['scale'] {
-  const [min, max] = [Math.min(...places), Math.max(...places)];
-  return min > 0 && new Set(places).size > 2 && max / min >= 16 ? 'log' : 'linear';
+  const sorted = [...new Set(places)].sort((a, b) => a - b);
+  const [min, middle, max] = [sorted[0] ?? 0, sorted[sorted.length >> 1] ?? 0, sorted.at(-1) ?? 0];
+  return min > 0 && sorted.length > 2 && max / min >= 16 && middle < (min + max) / 3 ? 'log' : 'linear';
 }
 
 /** More lines than the eye can follow are plots beside each other. */
@@ -140,9 +147,7 @@ function latencyPlots(settings: readonly Setting[], variation: Variation, title:
       }))
       .filter(({ points }) => points.length > 0);
     if (measured.length === 0) return [];
-    const name = title(
-      isCorrected ? 'Latency at a set rate' : 'Latency in a closed loop, which is no promise to anybody',
-    );
+    const name = title(isCorrected ? 'Latency at a set rate' : 'Latency, closed loop, not corrected');
     return variation.x === undefined
       ? inParts(percentilePlot(name, measured, variation))
       : inParts(latencyAgainst(name, variation.x, measured, variation));
@@ -176,29 +181,47 @@ function latencyAgainst(title: string, x: string, settings: readonly Setting[], 
   return { title, kind: 'lines', x: { label: x, scale }, y: { label: 'ms', scale: 'log' }, lines };
 }
 
-/** Against size where objects had three or more sizes: what each costs and what each byte costs are then to be seen. */
+/** Against size where objects had three or more sizes, at the load that gave most: what each costs and what each byte costs are then seen. */
 function cpuPlots(settings: readonly Setting[], variation: Variation, title: (text: string) => string): Plot[] {
-  const name = title('Server CPU per object');
+  const name = 'Server CPU per object';
+  const { x } = variation;
   const measured = settings.filter((setting) => medianOf(setting, MEASURES.serverMicrosecondsPerObject) !== undefined);
-  const sizes = new Set(measured.map((setting) => Math.round(medianOf(setting, sizeOf) ?? 0)));
-  if (sizes.size < 3) return plotsOf(name, 'µs', MEASURES.serverMicrosecondsPerObject, settings, variation);
-  const verbOf = ({ load }: Setting): string => load.split(' ', 1)[0] as string;
-  const others = ({ at }: Setting): string[] =>
-    variation.x === undefined ? [] : [`${variation.x} ${at[variation.x]}`];
+  const sizes = new Set(measured.map(sizeOfSetting));
+  const isBySize = sizes.size >= 3;
+  const varied = plotsOf(title(name), 'µs', MEASURES.serverMicrosecondsPerObject, settings, variation);
+  if (!isBySize) return varied;
+  const busiest = x === undefined ? undefined : busiestOf(measured, x);
+  const at = x === undefined || busiest === undefined ? '' : `, ${x} ${busiest}`;
+  const verbs = new Set(measured.map(({ load }) => verbOf(load)));
   const lines = linesOf(
-    measured,
-    (setting) => [setting.target, verbOf(setting), ...others(setting)].join(', '),
+    x === undefined ? measured : measured.filter((setting) => setting.at[x] === busiest),
+    ({ target, load }) => (verbs.size > 1 ? `${target}, ${verbOf(load)}` : target),
     sizeOfSetting,
     (setting) => medianOf(setting, MEASURES.serverMicrosecondsPerObject),
   );
-  const plot: Plot = {
-    title: `${name}, by size`,
+  const bySize: Plot = {
+    title: title(`${name} by size${at}`),
     kind: 'lines',
     x: { label: 'object, bytes', scale: 'log' },
     y: { label: 'µs', scale: 'log' },
     lines,
   };
-  return inParts(plot);
+  return [...inParts(bySize), ...(x === undefined ? [] : varied)];
+}
+
+function verbOf(load: string): string {
+  return load.split(' ', 1)[0] as string;
+}
+
+/** The value of what was varied at which all settings together moved most objects. */
+function busiestOf(settings: readonly Setting[], x: string): number | undefined {
+  const sums = new Map<number, number>();
+  for (const setting of settings) {
+    const value = setting.at[x];
+    if (value === undefined) continue;
+    sums.set(value, (sums.get(value) ?? 0) + (medianOf(setting, MEASURES.objectsPerSecond) ?? 0));
+  }
+  return [...sums].sort(([, a], [, b]) => b - a)[0]?.[0];
 }
 
 function sizeOfSetting(setting: Setting): number | undefined {
