@@ -53,9 +53,12 @@ function lookUpBy(path: ColdPath, index: IndexDatabase): LookUp {
     findEntry(engine, engine.buckets.get(bucket).id, key)?.size === PAYLOAD_BYTES;
   if (path === 'batch') {
     return async (refs) => {
-      const lookup = new BatchLookup(engine, refs, undefined);
+      const lookup = new BatchLookup(engine, refs, { takesPlain: true });
       let found = 0;
-      while (!lookup.isDone) for (const { info } of await lookup.next()) if (info?.size === PAYLOAD_BYTES) found += 1;
+      while (!lookup.isDone) {
+        const { plain } = await lookup.next();
+        for (let rank = 0; rank < plain.count; rank += 1) if (plain.info(rank).size === PAYLOAD_BYTES) found += 1;
+      }
       return found;
     };
   }

@@ -6,7 +6,7 @@
 import { LIMITS } from '../base/limits.ts';
 import type { Location } from '../format/manifest.ts';
 import type { AheadCache } from '../store/read-ahead.ts';
-import type { RecordReader, StoredPayload } from '../store/record-reader.ts';
+import type { Place, RecordReader, StoredPayload } from '../store/record-reader.ts';
 import { AheadWindow } from './ahead-window.ts';
 
 export interface CacheStats {
@@ -50,7 +50,7 @@ export class CachedReader implements RecordReader, AheadCache {
   }
 
   read(location: Location): Buffer | Promise<Buffer> {
-    const id = locationId(location);
+    const id = placeId(location);
     const hit = this.#hit(id);
     if (hit !== undefined) return hit;
     const shared = this.#reading.get(id);
@@ -67,7 +67,7 @@ export class CachedReader implements RecordReader, AheadCache {
   }
 
   tryRead(location: Location): Buffer | undefined {
-    const id = locationId(location);
+    const id = placeId(location);
     const hit = this.#hit(id);
     if (hit !== undefined) return hit;
     const read = this.#reading.has(id) ? undefined : this.#source.tryRead(location);
@@ -81,7 +81,7 @@ export class CachedReader implements RecordReader, AheadCache {
    * Of a large one, which would drive out many others, only what is wanted is decoded, and nothing is kept.
    */
   readRange(location: Location, start: number, end: number): Buffer | Promise<Buffer> {
-    const id = locationId(location);
+    const id = placeId(location);
     const { size } = location;
     const isWhole = location.codec === 0 || size <= LIMITS.decodedWholeBytesMax || 2 * (end - start) >= size;
     if (!isWhole && !this.#entries.has(id) && !this.#reading.has(id)) {
@@ -101,7 +101,7 @@ export class CachedReader implements RecordReader, AheadCache {
   }
 
   keep(location: Location, bytes: Buffer): void {
-    this.#keep(locationId(location), bytes);
+    this.#keep(placeId(location), bytes);
   }
 
   #hit(id: number): Buffer | undefined {
@@ -114,12 +114,16 @@ export class CachedReader implements RecordReader, AheadCache {
     return hit;
   }
 
-  cached(location: Location): Buffer | undefined {
-    return this.#hit(locationId(location));
+  cached(place: Place): Buffer | undefined {
+    return this.#entries.size === 0 ? undefined : this.#hit(placeId(place));
   }
 
   readAcrossNow(volume: number, position: number, buffers: readonly Buffer[]): number | undefined {
     return this.#source.readAcrossNow(volume, position, buffers);
+  }
+
+  readIntoNow(volume: number, position: number, into: Buffer, at: number, length: number): number | undefined {
+    return this.#source.readIntoNow(volume, position, into, at, length);
   }
 
   readAcross(volume: number, position: number, buffers: readonly Buffer[]): Promise<number> {
@@ -145,12 +149,12 @@ export class CachedReader implements RecordReader, AheadCache {
   }
 
   has(location: Location): boolean {
-    const id = locationId(location);
+    const id = placeId(location);
     return this.#entries.has(id) || this.#reading.has(id);
   }
 
   addAhead(location: Location, bytes: Buffer): void {
-    const id = locationId(location);
+    const id = placeId(location);
     if (this.#entries.has(id)) return;
     this.#keep(id, copyOf(bytes));
     if (!this.#entries.has(id)) return; // too large for this cache
@@ -212,6 +216,6 @@ function copyOf(bytes: Buffer): Buffer {
 }
 
 /** A safe integer: volumes are below 2^20 here (4 PiB of volumes on one machine), offsets below 2^33. */
-function locationId(location: Location): number {
-  return location.volume * 2 ** 33 + location.offset;
+function placeId({ volume, offset }: Place): number {
+  return volume * 2 ** 33 + offset;
 }

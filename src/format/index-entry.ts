@@ -105,6 +105,48 @@ export function parseEtag(etag: string): { digest: Buffer; parts: number } {
   return { digest: Buffer.from(etag.slice(0, 32), 'hex'), parts };
 }
 
+/**
+ * An object whose bytes lie raw in one record of its own, as nearly all do. What its entry says is then read where it lies among others, at
+ * `at`, without a view: see `volumeAt` and its like.
+ */
+export function isPlainAt(bytes: Buffer, at: number): boolean {
+  const kind = bytes[at + 1];
+  const isManifest = kind === RECORD_KIND.manifest || kind === RECORD_KIND.partManifest;
+  return !isManifest && bytes[at + 2] === 0 && ((bytes[at + 3] as number) & FLAG_SINGLE) === 0;
+}
+
+export function volumeAt(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at + 4);
+}
+
+export function recordOffsetAt(bytes: Buffer, at: number): number {
+  return bytes.readDoubleLE(at + 8);
+}
+
+/** Where the payload begins in the volume. */
+export function payloadStartAt(bytes: Buffer, at: number): number {
+  return recordOffsetAt(bytes, at) + bytes.readUInt32LE(at + 76);
+}
+
+export function payloadLengthAt(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at + 20);
+}
+
+export function payloadCrcAt(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at + 16);
+}
+
+/** Writes the ETag in ASCII. @returns how many bytes it took */
+export function writeEtagAt(bytes: Buffer, at: number, into: Buffer, to: number): number {
+  for (let i = 0; i < DIGEST_BYTES; i++) {
+    const byte = bytes[at + DIGEST + i] as number;
+    into[to + 2 * i] = HEX[byte >> 4] as number;
+    into[to + 2 * i + 1] = HEX[byte & 15] as number;
+  }
+  const parts = bytes.readUInt16LE(at + 64);
+  return 2 * DIGEST_BYTES + (parts === 0 ? 0 : into.write(`-${parts}`, to + 2 * DIGEST_BYTES, 'latin1'));
+}
+
 /** The entry of a record at a place. `single` is the only extent of a manifest that has just one. */
 export function encodeEntry(
   head: RecordHead,
@@ -168,13 +210,7 @@ export class EntryInfo implements ObjectInfo {
     return this.entry.etag;
   }
   writeEtag(into: Buffer, at: number): number {
-    const { bytes, etagParts } = this.entry;
-    for (let i = 0; i < DIGEST_BYTES; i++) {
-      const byte = bytes[DIGEST + i] as number;
-      into[at + 2 * i] = HEX[byte >> 4] as number;
-      into[at + 2 * i + 1] = HEX[byte & 15] as number;
-    }
-    return 2 * DIGEST_BYTES + (etagParts === 0 ? 0 : into.write(`-${etagParts}`, at + 2 * DIGEST_BYTES, 'latin1'));
+    return writeEtagAt(this.entry.bytes, 0, into, at);
   }
   get modifiedMs(): number {
     return this.entry.modifiedMs;

@@ -30,6 +30,24 @@ export class Filling {
     return this.#used >= this.#enough || this.entries.length === this.#entriesMax;
   }
 
+  /** Whether so many bytes, of one more entry, fit. */
+  fits(bytes: number): boolean {
+    return this.#used + bytes <= this.#into.length;
+  }
+
+  /** Whether so many bytes are taken in the same fill when it has come to `used`. */
+  takesAfter(used: number, bytes: number): boolean {
+    return used < this.#enough && used + bytes <= this.#into.length;
+  }
+
+  /** Where `room` begins in the whole buffer, which calls that take an offset are given. */
+  get whole(): Buffer {
+    return this.#into;
+  }
+  get used(): number {
+    return this.#used;
+  }
+
   /** Payloads are cut only where they do not fit into a whole buffer: receivers of an entry that is an object need no copy. */
   isForNext(bytes: number): boolean {
     return this.#used > 0 && bytes > this.#into.length - this.#used && bytes <= this.#into.length;

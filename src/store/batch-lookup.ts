@@ -7,14 +7,19 @@
  * read by the thread pool first. No knob, and nothing is paid while the index is in memory.
  */
 import { GatewayError } from '../base/errors.ts';
+import { LIMITS } from '../base/limits.ts';
 import type { BatchOptions, BatchRef } from '../base/object-store.ts';
-import { EntryInfo } from '../format/index-entry.ts';
+import { Entry, EntryInfo, isPlainAt, payloadLengthAt } from '../format/index-entry.ts';
 import { INDEX_KEY_SCRATCH_BYTES, writeObjectIndexKey } from '../format/index-key.ts';
-import { EntryArena } from './index-database.ts';
+import type { BatchTrace } from './batch-trace.ts';
+import { EntryArena } from './entry-arena.ts';
 import type { LocalEngine } from './local-engine.ts';
+import { PLAIN_WINDOW_MAX, PlainWindow } from './plain-window.ts';
 
 /** Small enough for a first frame at once, big enough to find neighbours. */
-const WINDOW = 512;
+const WINDOW = PLAIN_WINDOW_MAX;
+/** An entry of an ordinary object, with some metadata. */
+const ENTRY_BYTES = 192;
 /** Look-ups between two looks at the clock. */
 const GROUP = 8;
 /** A group in memory takes 15 µs; one page from flash 100. */
@@ -27,6 +32,21 @@ export interface Looked {
   readonly error: GatewayError | undefined;
 }
 
+export interface LookedWindow {
+  /** Whole objects that lie raw in one record each, where they may be told apart. */
+  readonly plain: PlainWindow;
+  /** All others, in the order of their slots. */
+  readonly others: Looked[];
+}
+
+export interface LookupOptions {
+  readonly admit?: BatchOptions['admit'];
+  /** Hears of every slot, in order. */
+  readonly trace?: BatchTrace | undefined;
+  /** Tell plain objects apart, whose order is then that of their places. */
+  readonly takesPlain: boolean;
+}
+
 export class BatchLookup {
   readonly #engine: LocalEngine;
   readonly #refs: readonly BatchRef[];
@@ -34,15 +54,18 @@ export class BatchLookup {
   readonly #scratch = Buffer.allocUnsafe(INDEX_KEY_SCRATCH_BYTES);
   /** The beginning of the scratch by its length: a view costs a tenth of a look-up, and keys of one batch have few lengths. */
   readonly #scratchViews: Buffer[] = [];
-  readonly #arena = new EntryArena();
+  readonly #trace: BatchTrace | undefined;
+  readonly #takesPlain: boolean;
   #next = 0;
   /** Slots to look up once more. */
   readonly #again: number[] = [];
 
-  constructor(engine: LocalEngine, refs: readonly BatchRef[], admit: BatchOptions['admit']) {
+  constructor(engine: LocalEngine, refs: readonly BatchRef[], { admit, trace, takesPlain }: LookupOptions) {
     this.#engine = engine;
     this.#refs = refs;
     this.#admit = admit;
+    this.#trace = trace;
+    this.#takesPlain = takesPlain && admit === undefined; // to be asked about one takes its info
   }
 
   get isDone(): boolean {
@@ -55,21 +78,22 @@ export class BatchLookup {
   }
 
   /** What there is for the next slots, at most a window of them. */
-  next(): Looked[] | Promise<Looked[]> {
+  next(): LookedWindow | Promise<LookedWindow> {
     const slots = this.#takeSlots();
+    const window = { plain: new PlainWindow(new EntryArena(slots.length * ENTRY_BYTES)), others: [] };
     const { warmth } = this.#engine;
     if (warmth.coldWindows > 0) {
       warmth.coldWindows--;
       this.#refresh(slots);
-      return this.#afterPrefetch(slots, []);
+      return this.#afterPrefetch(slots, window);
     }
-    const looked = this.#lookWhileWarm(slots);
-    if (looked.length === slots.length) {
+    const count = this.#lookWhileWarm(slots, window);
+    if (count === slots.length) {
       warmth.wasFast();
-      return looked;
+      return window;
     }
     warmth.wasSlow();
-    return this.#afterPrefetch(slots.slice(looked.length), looked);
+    return this.#afterPrefetch(slots.slice(count), window);
   }
 
   #takeSlots(): number[] {
@@ -80,25 +104,25 @@ export class BatchLookup {
     return Array.from({ length: count }, (_, i) => first + i);
   }
 
-  #lookWhileWarm(slots: readonly number[]): Looked[] {
-    const looked: Looked[] = [];
+  /** @returns how many slots were looked up: all, or up to a slow one */
+  #lookWhileWarm(slots: readonly number[], window: LookedWindow): number {
     this.#refresh(slots);
     let before = performance.now();
     for (let i = 0; i < slots.length; i++) {
-      looked.push(this.#look(slots[i] as number));
+      this.#look(slots[i] as number, window);
       if (i % GROUP !== GROUP - 1) continue;
       const now = performance.now();
-      if (now - before > SLOW_GROUP_MS) break;
+      if (now - before > SLOW_GROUP_MS) return i + 1;
       before = now;
     }
-    return looked;
+    return slots.length;
   }
 
-  async #afterPrefetch(slots: readonly number[], looked: Looked[]): Promise<Looked[]> {
+  async #afterPrefetch(slots: readonly number[], window: LookedWindow): Promise<LookedWindow> {
     await this.#engine.index.prefetch(slots.flatMap((slot) => this.#keyOf(slot) ?? []));
     this.#refresh(slots);
-    for (const slot of slots) looked.push(this.#look(slot));
-    return looked;
+    for (const slot of slots) this.#look(slot, window);
+    return window;
   }
 
   /** Index and buckets as they are now. */
@@ -118,22 +142,49 @@ export class BatchLookup {
     }
   }
 
-  #look(slot: number): Looked {
-    const { bucket, key, refused } = this.#refs[slot] as BatchRef;
+  #look(slot: number, window: LookedWindow): void {
+    const other = this.#lookAt(slot, window.plain);
+    if (other !== undefined) window.others.push(other);
+    if (this.#trace === undefined || this.#trace.isOver) return;
+    const location = other === undefined ? window.plain.lastAdded.full.entry.record : other.info?.entry.payload;
+    this.#trace.saw(this.#refs[slot] as BatchRef, location);
+  }
+
+  /** @returns `undefined` for a plain object, which is added to `plain` */
+  #lookAt(slot: number, plain: PlainWindow): Looked | undefined {
+    const { refused } = this.#refs[slot] as BatchRef;
     if (refused !== undefined) return { slot, info: undefined, error: refused };
     try {
-      const state = this.#engine.buckets.known(bucket) ?? this.#engine.buckets.get(bucket);
-      const length = writeObjectIndexKey(this.#scratch, state.id, key);
-      this.#scratchViews[length] ??= this.#scratch.subarray(0, length);
-      const entry = this.#engine.index.look(this.#scratchViews[length] as Buffer, this.#arena);
-      if (entry === undefined) return failed(slot, 'NoSuchKey', this.#refs);
-      const info = new EntryInfo(entry);
-      if (this.#admit !== undefined && !this.#admit(slot, info)) return failed(slot, 'AccessDenied', this.#refs);
-      return { slot, info, error: undefined };
+      const at = this.#find(slot, plain.arena);
+      if (at === -1) return failed(slot, 'NoSuchKey', this.#refs);
+      if (!this.#isPlain(slot, plain.arena.bytes, at)) return this.#admitted(slot, plain.arena, at);
+      plain.add(slot, at);
+      return undefined;
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       return { slot, info: undefined, error };
     }
+  }
+
+  /** @returns where its entry lies in the arena; -1 when it has none @throws GatewayError */
+  #find(slot: number, arena: EntryArena): number {
+    const { bucket, key } = this.#refs[slot] as BatchRef;
+    const state = this.#engine.buckets.known(bucket) ?? this.#engine.buckets.get(bucket);
+    const length = writeObjectIndexKey(this.#scratch, state.id, key);
+    this.#scratchViews[length] ??= this.#scratch.subarray(0, length);
+    return this.#engine.index.look(this.#scratchViews[length] as Buffer, arena);
+  }
+
+  #isPlain(slot: number, bytes: Buffer, at: number): boolean {
+    if (!this.#takesPlain || (this.#refs[slot] as BatchRef).range !== undefined || !isPlainAt(bytes, at)) return false;
+    const length = payloadLengthAt(bytes, at);
+    return length > 0 && length <= LIMITS.batchWholeBytesMax;
+  }
+
+  #admitted(slot: number, { bytes, end }: EntryArena, at: number): Looked {
+    const info = new EntryInfo(new Entry(bytes.subarray(at, end)));
+    if (this.#admit !== undefined && !this.#admit(slot, info)) return failed(slot, 'AccessDenied', this.#refs);
+    return { slot, info, error: undefined };
   }
 }
 

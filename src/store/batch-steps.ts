@@ -4,6 +4,7 @@ import type { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { EntryInfo } from '../format/index-entry.ts';
 import type { Passenger } from './batch-flights.ts';
+import type { PlainReads } from './plain-reads.ts';
 import { planInOrder, planSorted, type Run, type Wanted } from './read-plan.ts';
 
 export interface RunStep {
@@ -23,6 +24,7 @@ export type Step =
       readonly crc: number;
     }
   | RunStep
+  | { readonly kind: 'plain'; readonly reads: PlainReads }
   /** By `get`: a range, or an object that is not one record of this size. */
   | { readonly kind: 'other'; readonly slot: number };
 
@@ -38,8 +40,8 @@ const PLAN = {
   runItemsMax: LIMITS.batchRunItemsMax,
 };
 
-/** In order of place, raw and coded payloads each for themselves; what is read by `get` comes last. */
-export function planByPlace(parts: readonly (Step | Wanted<Passenger>)[]): Plan {
+/** In order of place, plain objects first, then raw and coded payloads each for themselves; what is read by `get` comes last. */
+export function planByPlace(parts: readonly (Step | Wanted<Passenger>)[], plain?: PlainReads): Plan {
   const steps: Step[] = [];
   const others: Step[] = [];
   const raw: Wanted<Passenger>[] = [];
@@ -48,9 +50,13 @@ export function planByPlace(parts: readonly (Step | Wanted<Passenger>)[]): Plan 
     if (!('kind' in part)) (part.location.codec === 0 ? raw : coded).push(part);
     else (part.kind === 'other' ? others : steps).push(part);
   }
-  for (const run of planSorted(raw, PLAN)) steps.push({ kind: 'run', run, isCoded: false });
-  steps.push(...others);
+  if (plain !== undefined) steps.push({ kind: 'plain', reads: plain });
+  steps.push(...rawRuns(raw), ...others);
   return { steps, coded: coded.length === 0 ? [] : planSorted(coded, PLAN) };
+}
+
+export function rawRuns(wanted: Wanted<Passenger>[]): RunStep[] {
+  return planSorted(wanted, PLAN).map((run) => ({ kind: 'run', run, isCoded: false }));
 }
 
 /** In the order of the slots. */

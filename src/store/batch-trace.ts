@@ -11,9 +11,14 @@ export class BatchTrace {
   #last: BatchRef | undefined;
   #next: { readonly volume: number; readonly offset: number } | undefined;
 
+  /** Neither: nothing more needs to be told. */
+  get isOver(): boolean {
+    return !this.#isByKey && !this.#isByPlace;
+  }
+
   /** Slot by slot. `location` of its only record, where it has one. */
   saw(ref: BatchRef, location: Location | undefined): void {
-    if (!this.#isByKey && !this.#isByPlace) return;
+    if (this.isOver) return;
     const last = this.#last;
     if (last === undefined) this.#first = { ref, location };
     else {

@@ -131,6 +131,10 @@ export class DecodingReader implements RecordReader {
     return this.#volumes.readAcrossNow(volume, position, buffers);
   }
 
+  readIntoNow(volume: number, position: number, into: Buffer, at: number, length: number): number | undefined {
+    return this.#volumes.readIntoNow(volume, position, into, at, length);
+  }
+
   readAcross(volume: number, position: number, buffers: readonly Buffer[]): Promise<number> {
     return this.#volumes.readAcross(volume, position, buffers);
   }

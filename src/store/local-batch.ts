@@ -15,12 +15,14 @@ import type { EntryInfo } from '../format/index-entry.ts';
 import type { Location } from '../format/manifest.ts';
 import { Filling } from './batch-filling.ts';
 import { BatchFlights, type Landed, type Passenger } from './batch-flights.ts';
-import { BatchLookup, type Looked, resourceOf } from './batch-lookup.ts';
+import { BatchLookup, type Looked, type LookedWindow, resourceOf } from './batch-lookup.ts';
 import { BatchOverGet } from './batch-over-get.ts';
-import { planByPlace, planStrict, type RunStep, type Step } from './batch-steps.ts';
+import { planByPlace, planStrict, type RunStep, rawRuns, type Step } from './batch-steps.ts';
 import { BatchTrace } from './batch-trace.ts';
 import { dataLossOf } from './data-loss.ts';
 import type { LocalEngine } from './local-engine.ts';
+import { PlainReads } from './plain-reads.ts';
+import type { PlainWindow } from './plain-window.ts';
 import type { Run, Wanted } from './read-plan.ts';
 import { VolumeGone } from './record-reader.ts';
 import { checkedIn, readBuffers, runStart } from './run-read.ts';
@@ -79,10 +81,11 @@ export class LocalBatch implements BatchRead {
     this.#refs = refs;
     this.#options = options;
     this.#isStrict = options.order === 'strict';
-    this.#lookup = new BatchLookup(engine, refs, options.admit);
     this.#flights = new BatchFlights(engine.reader, this.#isStrict);
     this.#served = new Uint8Array(refs.length);
     this.#trace = engine.reader.isSlow && engine.ahead !== undefined ? new BatchTrace() : undefined;
+    const { admit } = options;
+    this.#lookup = new BatchLookup(engine, refs, { admit, trace: this.#trace, takesPlain: !this.#isStrict });
   }
 
   fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[] {
@@ -153,6 +156,7 @@ export class LocalBatch implements BatchRead {
     if (step === undefined) return this.#coded.length === 0 && this.#planNext();
     const mustWait = this.#isStrict && (this.#flights.isBusy || this.#other !== undefined);
     if (step.kind === 'run') return this.#run(step, filling, mustWait);
+    if (step.kind === 'plain') return this.#readPlain(step.reads, filling);
     if (mustWait || (step.kind === 'other' && this.#other !== undefined)) return false;
     this.#stepAt++;
     if (step.kind === 'failed') this.#fail(step.slot, step.error, filling);
@@ -190,15 +194,21 @@ export class LocalBatch implements BatchRead {
     return false;
   }
 
-  #plan(looked: readonly Looked[]): void {
-    const wanted = looked.map((each) => {
-      if (this.#trace !== undefined) this.#trace.saw(this.#refs[each.slot] as BatchRef, each.info?.entry.payload);
-      return this.#stepOf(each);
-    });
-    const { steps, coded } = this.#isStrict ? planStrict(wanted) : planByPlace(wanted);
+  #plan({ plain, others }: LookedWindow): void {
+    const wanted = others.map((each) => this.#stepOf(each));
+    const { steps, coded } = this.#isStrict ? planStrict(wanted) : planByPlace(wanted, this.#plainReads(plain));
     this.#steps = steps;
     this.#stepAt = 0;
     this.#coded = coded;
+  }
+
+  #plainReads(window: PlainWindow): PlainReads | undefined {
+    if (window.count === 0) return undefined;
+    window.sortByPlace();
+    return new PlainReads(this.#engine.reader, window, {
+      served: (slot) => this.#serve(slot),
+      failed: (slot, error, filling) => this.#failRead(slot, error, filling),
+    });
   }
 
   #stepOf({ slot, info, error }: Looked): Step | Wanted<Passenger> {
@@ -225,6 +235,14 @@ export class LocalBatch implements BatchRead {
   }
 
   // --- runs ---
+
+  #readPlain(reads: PlainReads, filling: Filling): boolean {
+    const end = reads.advance(filling);
+    if (end === 'full') return false;
+    this.cacheHits += reads.cacheHits;
+    this.#steps.splice(this.#stepAt, 1, ...(end === 'stuck' ? rawRuns(reads.rest()) : []));
+    return true;
+  }
 
   #run(step: RunStep, filling: Filling, mustWait: boolean): boolean {
     const { run } = step;

@@ -121,10 +121,10 @@ export class ReadAhead implements Ahead {
   }
 
   async #readRefs(refs: readonly BatchRef[]): Promise<void> {
-    const lookup = new BatchLookup(this.#engine, refs, undefined);
+    const lookup = new BatchLookup(this.#engine, refs, { takesPlain: false });
     while (!lookup.isDone && this.#pays) {
-      const looked = await lookup.next();
-      await this.#readLocations(looked.flatMap(({ info }) => info?.entry.payload ?? []));
+      const { others } = await lookup.next();
+      await this.#readLocations(others.flatMap(({ info }) => info?.entry.payload ?? []));
     }
   }
 

@@ -13,7 +13,9 @@ export interface VolumeAccess {
    * @throws VolumeGone, GatewayError DataLoss
    */
   readAcrossNow(volume: number, position: number, buffers: readonly Buffer[]): number | undefined;
-  /** The same on the thread pool. */
+  /** The same into one buffer, from `at` on. */
+  readIntoNow(volume: number, position: number, into: Buffer, at: number, length: number): number | undefined;
+  /** `readAcrossNow` on the thread pool. */
   readAcross(volume: number, position: number, buffers: readonly Buffer[]): Promise<number>;
   /** A read came from the disk a moment ago. */
   readonly isSlow: boolean;
@@ -36,6 +38,9 @@ export interface StoredReader extends VolumeAccess {
   readCold(location: Location): Promise<Buffer>;
 }
 
+/** Of a record: what a payload is known by. */
+export type Place = Pick<Location, 'volume' | 'offset'>;
+
 /** Payloads as they were written. */
 export interface RecordReader extends VolumeAccess {
   /**
@@ -50,7 +55,7 @@ export interface RecordReader extends VolumeAccess {
   /** Bytes `start` to `end` of the payload; of a large coded one only what they need is decoded. As `read` otherwise. */
   readRange(location: Location, start: number, end: number): Buffer | Promise<Buffer>;
   /** The whole payload where it is in memory already. It counts as a hit; a miss is not counted. */
-  cached(location: Location): Buffer | undefined;
+  cached(place: Place): Buffer | undefined;
   /** The payload at a location, always from the thread pool, and past any cache. Throws as `read` does. */
   readCold(location: Location): Promise<Buffer>;
   /** The payload as it lies there, checked. Throws as `read` does. */

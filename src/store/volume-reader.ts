@@ -104,15 +104,28 @@ export class VolumeReader implements StoredReader {
   }
 
   readAcrossNow(id: number, position: number, buffers: readonly Buffer[]): number | undefined {
+    if (buffers.length === 1) {
+      const single = buffers[0] as Buffer;
+      return this.readIntoNow(id, position, single, 0, single.length);
+    }
     if (this.#asyncLeft > 0) return undefined;
     const { fd } = this.#volume(id);
     const before = performance.now();
-    const single = buffers.length === 1 ? (buffers[0] as Buffer) : undefined;
     try {
-      const count =
-        single === undefined
-          ? readvSync(fd, buffers as Buffer[], position)
-          : readSync(fd, single, 0, single.length, position);
+      const count = readvSync(fd, buffers as Buffer[], position);
+      this.#timed(before, count);
+      return count;
+    } catch (error) {
+      throw unreadable(error as Error, id, position);
+    }
+  }
+
+  readIntoNow(id: number, position: number, into: Buffer, at: number, length: number): number | undefined {
+    if (this.#asyncLeft > 0) return undefined;
+    const { fd } = this.#volume(id);
+    const before = performance.now();
+    try {
+      const count = readSync(fd, into, at, length, position);
       this.#timed(before, count);
       return count;
     } catch (error) {
@@ -228,18 +241,17 @@ function isCodedIntact(bytes: Buffer, { codec, crc }: Location): boolean {
 
 /** @throws GatewayError DataLoss unless `have` bytes are the payload at the location, as it is stored */
 export function checked(bytes: Buffer, have: number, location: Location): Buffer {
-  if (have !== location.length) {
-    throw new GatewayError(
-      'DataLoss',
-      `Volume ${location.volume} ends inside the record at ${location.offset}; run "penstock doctor".`,
-    );
-  }
+  if (have !== location.length) throw damageOf(location, have);
   const isIntact = location.codec === 0 ? crc32(bytes) === location.crc : isCodedIntact(bytes, location);
-  if (!isIntact) {
-    throw new GatewayError(
-      'DataLoss',
-      `The record at ${location.offset} of volume ${location.volume} is damaged (CRC-32 differs); run "penstock doctor".`,
-    );
-  }
+  if (!isIntact) throw damageOf(location, have);
   return bytes;
+}
+
+/** What is wrong with a payload of which the volume had `have` bytes that are not it. */
+export function damageOf({ length, offset, volume }: Location, have: number): GatewayError {
+  const problem =
+    have === length
+      ? `The record at ${offset} of volume ${volume} is damaged (CRC-32 differs)`
+      : `Volume ${volume} ends inside the record at ${offset}`;
+  return new GatewayError('DataLoss', `${problem}; run "penstock doctor".`);
 }

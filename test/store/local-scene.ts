@@ -48,6 +48,10 @@ export class SlowDisk implements RecordReader {
     return undefined;
   }
 
+  readIntoNow(): undefined {
+    return undefined;
+  }
+
   async readAcross(volume: number, position: number, buffers: readonly Buffer[]): Promise<number> {
     const turns = (this.#reads++ * 7) % 5;
     const count = await this.#reader.readAcross(volume, position, buffers);
