@@ -39,7 +39,7 @@ export function standardPlots(points: readonly Point[]): Plot[] {
   const figure = (text: string, label: string, measure: Measure): Plot[] =>
     plotsOf(title(text), label, measure, settings, variation);
   const more = [...new Set(points.flatMap((point) => Object.keys(point.more)))].slice(0, MORE_MAX);
-  const hasSizes = new Set(settings.map((setting) => Math.round(medianOf(setting, sizeOf) ?? 0))).size > 1;
+  const hasSizes = countSizes(settings) > 1;
   return [
     ...figure('Throughput', 'objects a second', MEASURES.objectsPerSecond),
     ...(hasSizes ? figure('Throughput in bytes', 'MB a second', MEASURES.megabytesPerSecond) : []),
@@ -186,8 +186,7 @@ function cpuPlots(settings: readonly Setting[], variation: Variation, title: (te
   const name = 'Server CPU per object';
   const { x } = variation;
   const measured = settings.filter((setting) => medianOf(setting, MEASURES.serverMicrosecondsPerObject) !== undefined);
-  const sizes = new Set(measured.map(sizeOfSetting));
-  const isBySize = sizes.size >= 3;
+  const isBySize = countSizes(measured) >= 3;
   const varied = plotsOf(title(name), 'µs', MEASURES.serverMicrosecondsPerObject, settings, variation);
   if (!isBySize) return varied;
   const busiest = x === undefined ? undefined : busiestOf(measured, x);
@@ -227,4 +226,11 @@ function busiestOf(settings: readonly Setting[], x: string): number | undefined 
 function sizeOfSetting(setting: Setting): number | undefined {
   const size = medianOf(setting, sizeOf);
   return size === undefined ? undefined : Math.round(size);
+}
+
+/** Sizes of objects that differ by more than a tenth: means of a distribution differ by less from one load to the next. */
+function countSizes(settings: readonly Setting[]): number {
+  const sizes = settings.map(sizeOfSetting).filter((size) => size !== undefined && size > 0) as number[];
+  sizes.sort((a, b) => a - b);
+  return sizes.filter((size, i) => i === 0 || size > 1.1 * (sizes[i - 1] as number)).length;
 }
