@@ -53,7 +53,7 @@ else
           targets.map(({ name }) => name),
         );
         const prefixes = stages.map(({ dataSet }) => dataSet.prefix);
-        if (!context.options.keep) await cleanUp(targets, prefixes);
+        if (!context.options.keep) await cleanUp(context.report, targets, prefixes);
       }
     },
   });

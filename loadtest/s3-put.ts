@@ -43,7 +43,7 @@ else
           targets.map(({ name }) => name),
         );
         const prefixes = stages.map(({ dataSet }) => dataSet.prefix);
-        if (!context.options.keep) await cleanUp(targets, prefixes);
+        if (!context.options.keep) await cleanUp(context.report, targets, prefixes);
       }
       context.report.remark(
         'After every load, 50 of the objects that were acknowledged last were read back: what differs is an error of that load.',

@@ -1,7 +1,8 @@
 /** Tables, plots and the verdict of connection scale. Pure, but for what it adds to the report. */
 import type { RunRecorder } from '../suite/run-recorder.ts';
 import { countErrors, type Line, type Percentiles } from '../suite/run-report.ts';
-import type { Opened, Paced, Protocol } from './herd.ts';
+import type { Opened, Paced } from './herd.ts';
+import type { Protocol } from './member.ts';
 import { type ProcessState, totalOf } from './process-state.ts';
 
 /** What was seen at one number of connections; before the first and after the last without a load. */

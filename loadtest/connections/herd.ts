@@ -6,25 +6,11 @@
  * that is not there yet.
  */
 import { performance } from 'node:perf_hooks';
-import { type DataSet, type DataSetSpec, makeDataSet } from '../suite/data-set.ts';
-import type { Wanted } from './batch-check.ts';
-import { BatchSession } from './batch-session.ts';
-import { checkGet } from './get-check.ts';
-import { KeptConnection } from './kept-connection.ts';
-import { sourceOf } from './open-files.ts';
+import { type Member, Members, type Protocol, type Reading } from './member.ts';
 import { keepPace } from './pace.ts';
-import { grpcOf, type Route } from './route.ts';
-import { SignedHeads } from './signed-heads.ts';
 import { faulty, isGood, type Load, type Outcome, Tally } from './tally.ts';
 
-export type Protocol = 's3' | 'grpc';
-
-export interface HerdPlan {
-  readonly route: Route;
-  readonly dataSet: DataSetSpec;
-  readonly bucket: string;
-  /** Objects of one GetBatch. */
-  readonly batch: number;
+export interface HerdPlan extends Reading {
   /** Connects under way at once. */
   readonly connecting: number;
 }
@@ -48,7 +34,7 @@ export interface Paced {
   readonly load: Load;
   readonly spunSeconds: number;
   readonly latenessMs: Float64Array;
-  /** Closed by the target since they were opened, without having been asked. */
+  /** Found closed by the target before they were asked; they are forgotten. */
   readonly lost: number;
 }
 
@@ -61,38 +47,33 @@ export interface HerdOrders {
   close: { order: undefined; result: number };
 }
 
-/** What can be asked over one connection. */
-interface Member {
-  readonly isOpen: boolean;
+/** A member with a request that is under way has no time for another. */
+interface Held {
+  readonly member: Member;
   isBusy: boolean;
-  ask(position: number): Promise<Outcome>;
-  close(): void;
 }
 
 /** A target that refuses so many connections one after the other takes no more. */
 const FAILURES_IN_A_ROW_MAX = 100;
 
 export class Herd {
-  readonly #plan: HerdPlan;
-  readonly #dataSet: DataSet;
-  readonly #heads: SignedHeads;
-  readonly #members: Readonly<Record<Protocol, Member[]>> = { s3: [], grpc: [] };
-  #made = 0;
+  readonly #members: Members;
+  readonly #connecting: number;
+  readonly #held: Record<Protocol, Held[]> = { s3: [], grpc: [] };
   #asked = 0;
 
   constructor(plan: HerdPlan) {
-    this.#plan = plan;
-    this.#dataSet = makeDataSet(plan.dataSet);
-    this.#heads = new SignedHeads(plan.route);
+    this.#members = new Members(plan);
+    this.#connecting = plan.connecting;
   }
 
   get objects(): number {
-    return this.#dataSet.count;
+    return this.#members.objects;
   }
 
   async open(protocol: Protocol, count: number, signal: AbortSignal): Promise<Opened> {
-    const members = this.#members[protocol];
-    const before = members.length;
+    const held = this.#held[protocol];
+    const before = held.length;
     const tally = new Tally();
     const startMs = performance.now();
     let left = count;
@@ -106,36 +87,37 @@ export class Herd {
         failures = isGood(outcome) ? 0 : failures + 1;
       }
     };
-    await Promise.all(Array.from({ length: this.#plan.connecting }, lane));
+    await Promise.all(Array.from({ length: this.#connecting }, lane));
     const seconds = (performance.now() - startMs) / 1000;
-    return { opened: members.length - before, seconds, load: tally.load };
+    return { opened: held.length - before, seconds, load: tally.load };
   }
 
   async pace({ protocol, rate, seconds }: PaceOrder, signal: AbortSignal): Promise<Paced> {
-    const members = this.#members[protocol].filter(({ isOpen }) => isOpen);
-    const lost = this.#members[protocol].length - members.length;
+    const held = this.#held[protocol].filter(({ member }) => member.isOpen);
+    const lost = this.#held[protocol].length - held.length;
+    this.#held[protocol] = held;
     const tally = new Tally();
-    const waiting: ((member: Member) => void)[] = [];
+    const waiting: ((free: Held) => void)[] = [];
     const running: Promise<void>[] = [];
     let turn = 0;
-    const nextFree = (): Member | undefined => {
-      for (let tried = 0; tried < members.length; tried += 1) {
-        const member = members[turn++ % members.length] as Member;
-        if (!member.isBusy && member.isOpen) return member;
+    const nextFree = (): Held | undefined => {
+      for (let tried = 0; tried < held.length; tried += 1) {
+        const one = held[turn++ % held.length] as Held;
+        if (!one.isBusy && one.member.isOpen) return one;
       }
       return undefined;
     };
-    const run = async (member: Member, dueAtMs: number): Promise<void> => {
-      member.isBusy = true;
-      const outcome = await member.ask(this.#position());
+    const run = async (one: Held, dueAtMs: number): Promise<void> => {
+      one.isBusy = true;
+      const outcome = await one.member.ask(this.#asked++);
       tally.count(outcome, performance.now() - dueAtMs);
-      member.isBusy = false;
-      if (waiting.length > 0 && member.isOpen) waiting.shift()?.(member);
+      one.isBusy = false;
+      if (waiting.length > 0 && one.member.isOpen) waiting.shift()?.(one);
     };
     const begin = (_: number, dueAtMs: number): void => {
-      const member = nextFree();
-      if (member !== undefined) running.push(run(member, dueAtMs));
-      else if (members.some(({ isOpen }) => isOpen)) waiting.push((free) => running.push(run(free, dueAtMs)));
+      const free = nextFree();
+      if (free !== undefined) running.push(run(free, dueAtMs));
+      else if (held.some(({ member }) => member.isOpen)) waiting.push((one) => running.push(run(one, dueAtMs)));
       else tally.count(faulty('broken', 'every connection was closed'), 0);
     };
     const { spunSeconds, latenessMs } = await keepPace({ rate, turns: Math.round(rate * seconds) }, begin, signal);
@@ -146,8 +128,8 @@ export class Herd {
 
   close(): number {
     let open = 0;
-    for (const members of Object.values(this.#members)) {
-      for (const member of members.splice(0)) {
+    for (const held of Object.values(this.#held)) {
+      for (const { member } of held.splice(0)) {
         if (member.isOpen) open += 1;
         member.close();
       }
@@ -157,61 +139,13 @@ export class Herd {
 
   async #add(protocol: Protocol): Promise<Outcome> {
     try {
-      const member = protocol === 's3' ? await this.#openS3() : await this.#openGrpc();
-      const outcome = await member.ask(this.#position());
-      if (isGood(outcome)) this.#members[protocol].push(member);
+      const member = await this.#members.open(protocol);
+      const outcome = await member.ask(this.#asked++);
+      if (isGood(outcome)) this.#held[protocol].push({ member, isBusy: false });
       else member.close();
       return outcome;
     } catch (error) {
       return faulty('broken', `connecting: ${(error as Error).message}`);
     }
   }
-
-  async #openS3(): Promise<Member> {
-    const { route, bucket } = this.#plan;
-    const connection = await KeptConnection.open(route, sourceOf(this.#made++, route.host));
-    const ask = async (position: number): Promise<Outcome> => {
-      const wanted = this.#wanted(position);
-      try {
-        return checkGet(await connection.exchange(this.#heads.get(bucket, wanted.key)), wanted);
-      } catch (error) {
-        return faulty('broken', `GET: ${(error as Error).message}`);
-      }
-    };
-    return memberOf(connection, ask);
-  }
-
-  async #openGrpc(): Promise<Member> {
-    const { route, bucket, batch } = this.#plan;
-    const session = await BatchSession.open(route, sourceOf(this.#made++, grpcOf(route).host));
-    const ask = (position: number): Promise<Outcome> =>
-      session.getBatch(
-        bucket,
-        Array.from({ length: batch }, (_, i) => this.#wanted(position + i)),
-      );
-    return memberOf(session, ask);
-  }
-
-  #position(): number {
-    return this.#asked++;
-  }
-
-  #wanted(position: number): Wanted {
-    const at = position % this.#dataSet.count;
-    return {
-      key: this.#dataSet.keyOf(at),
-      content: { size: this.#dataSet.sizeOf(at), crc: this.#dataSet.crcOf(at) },
-    };
-  }
-}
-
-function memberOf(connection: { readonly isOpen: boolean; close(): void }, ask: Member['ask']): Member {
-  return {
-    get isOpen() {
-      return connection.isOpen;
-    },
-    isBusy: false,
-    ask,
-    close: () => connection.close(),
-  };
 }

@@ -1,5 +1,6 @@
 /** Who takes turns in an S3 scenario: the target, and what it is compared with, another endpoint or nginx over the same files. */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BenchError } from '../../bench/measure/options.ts';
@@ -24,6 +25,7 @@ export async function openContenders(
     throw new BenchError('--compare nginx is for s3-get alone: it serves files, and stores nothing.');
   if (compare === 'nginx' && connectionsMax > NGINX_CONNECTIONS_MAX)
     throw new BenchError(`--compare nginx takes at most ${NGINX_CONNECTIONS_MAX} connections; give fewer.`);
+  context.report.version('autocannon', autocannonVersion());
   const target = await openTarget(context);
   if (compare === '') return [target];
   const peer = compare === 'nginx' ? await openFileServer(context, dataSets, target) : openPeer(context, target);
@@ -65,6 +67,11 @@ async function openFileServer(
     untilQuiet: () => Promise.resolve(),
     close: () => nginx.stop(),
   };
+}
+
+function autocannonVersion(): string {
+  const load = createRequire(import.meta.url);
+  return (load('autocannon/package.json') as { version: string }).version;
 }
 
 const NGINX_ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };

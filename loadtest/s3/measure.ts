@@ -2,7 +2,8 @@
  * The rounds of an S3 scenario: every target is loaded once at every setting, in turns, so that a machine whose speed drifts is slow for all
  * of them. A load that was cut short is left out.
  */
-import { cpuOf } from '../../bench/measure/processes.ts';
+import { BenchError } from '../../bench/measure/options.ts';
+import { type CpuSeconds, cpuOf } from '../../bench/measure/processes.ts';
 import { formatFigure } from '../../bench/measure/report.ts';
 import { summarise } from '../../bench/measure/rounds.ts';
 import { plural } from '../../src/cli/figures.ts';
@@ -50,6 +51,7 @@ export class S3Rounds {
     const { connections, rounds, rate } = this.#plan;
     const most = Math.max(...connections);
     for (const target of this.#targets) {
+      if (this.#context.signal.aborted) return;
       await this.#load.ask('prepare', orderOf(stage, target));
       // Compilers and caches warm up uncounted.
       await this.#load.ask('load', { id: idOf(stage, target), connections: most, seconds: WARM_SECONDS, rate: 0 });
@@ -89,7 +91,7 @@ export class S3Rounds {
     const { seconds } = this.#plan;
     const order: LoadOrder = { id: idOf(stage, target), connections, seconds, rate };
     const bar = progress.timed(`round ${round}, ${target.name}, ${plural(connections, 'connection')}`, seconds);
-    const { result, user, system } = await cpuOf(target.pids(), () => this.#load.ask('load', order));
+    const { result, user, system } = await cpuWhile(target, () => this.#load.ask('load', order));
     bar.end();
     if (signal.aborted) return [];
     const isKnown = target.pids().length > 0;
@@ -112,7 +114,17 @@ export class S3Rounds {
   async #readBack(stage: Stage, target: Target): Promise<LoadErrors> {
     if (stage.kind === 'get') return NO_ERRORS;
     const written = await this.#load.ask('written', { id: idOf(stage, target), countMax: READ_BACK });
-    return await readBack(target, written, this.#context.signal);
+    return readBack(target, written, this.#context.signal);
+  }
+}
+
+/** @throws BenchError when a target that the run started has ended */
+async function cpuWhile<T>(target: Target, work: () => Promise<T>): Promise<CpuSeconds & { readonly result: T }> {
+  try {
+    return await cpuOf(target.pids(), work);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new BenchError(`${target.name} ended while it was loaded.`);
   }
 }
 

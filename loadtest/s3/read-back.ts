@@ -2,6 +2,7 @@
 import { crc32 } from '@node-rs/crc32';
 import { S3ReplyError } from '../../src/cli/exit.ts';
 import type { S3Client } from '../../src/cli/s3-client.ts';
+import type { RunRecorder } from '../suite/run-recorder.ts';
 import { addErrors, type LoadErrors, NO_ERRORS } from '../suite/run-report.ts';
 import type { Target } from '../suite/target.ts';
 import { BUCKET, openS3Client } from '../suite/upload.ts';
@@ -53,12 +54,21 @@ export async function makeBuckets(targets: readonly Target[], signal: AbortSigna
  * Deletes what stands under these prefixes of the load test's bucket, at endpoints that the run did not start; those that it did start go as a
  * whole. After Ctrl-C too: it is the user's store that it tidies.
  */
-export async function cleanUp(targets: readonly Target[], prefixes: readonly string[]): Promise<void> {
+export async function cleanUp(
+  report: RunRecorder,
+  targets: readonly Target[],
+  prefixes: readonly string[],
+): Promise<void> {
   const others = targets.filter((target) => target.pids().length === 0);
   for (const target of others) {
     const client = openS3Client(target, 1, AbortSignal.timeout(CLEAN_UP_MS_MAX));
     try {
       for (const prefix of prefixes) await removeAll(client, prefix);
+    } catch (error) {
+      const about = error instanceof Error ? error.message : String(error);
+      report.remark(
+        `Objects under ${BUCKET}/${prefixes.join(', ')} of ${target.name} could not all be deleted: ${about}`,
+      );
     } finally {
       client.close();
     }

@@ -80,6 +80,7 @@ export async function runLoad(
     if (fruitless >= FRUITLESS_MAX) stop();
   }
   signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
   const pacing = isPaced ? pace(settings, pool, clients, signal).finally(stop) : undefined;
   await cannon;
   signal.removeEventListener('abort', stop);

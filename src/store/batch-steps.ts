@@ -51,12 +51,9 @@ export function planByPlace(parts: readonly (Step | Wanted<Passenger>)[], plain?
     else (part.kind === 'other' ? others : steps).push(part);
   }
   if (plain !== undefined) steps.push({ kind: 'plain', reads: plain });
-  steps.push(...rawRuns(raw), ...others);
+  for (const run of planSorted(raw, PLAN)) steps.push({ kind: 'run', run, isCoded: false });
+  steps.push(...others);
   return { steps, coded: coded.length === 0 ? [] : planSorted(coded, PLAN) };
-}
-
-export function rawRuns(wanted: Wanted<Passenger>[]): RunStep[] {
-  return planSorted(wanted, PLAN).map((run) => ({ kind: 'run', run, isCoded: false }));
 }
 
 /** In the order of the slots. */

@@ -17,7 +17,7 @@ import { Filling } from './batch-filling.ts';
 import { BatchFlights, type Landed, type Passenger } from './batch-flights.ts';
 import { BatchLookup, type Looked, type LookedWindow, resourceOf } from './batch-lookup.ts';
 import { BatchOverGet } from './batch-over-get.ts';
-import { planByPlace, planStrict, type RunStep, rawRuns, type Step } from './batch-steps.ts';
+import { planByPlace, planStrict, type RunStep, type Step } from './batch-steps.ts';
 import { BatchTrace } from './batch-trace.ts';
 import { dataLossOf } from './data-loss.ts';
 import type { LocalEngine } from './local-engine.ts';
@@ -240,7 +240,8 @@ export class LocalBatch implements BatchRead {
     const end = reads.advance(filling);
     if (end === 'full') return false;
     this.cacheHits += reads.cacheHits;
-    this.#steps.splice(this.#stepAt, 1, ...(end === 'stuck' ? rawRuns(reads.rest()) : []));
+    const rest = end === 'stuck' ? planByPlace(reads.rest().map((each) => this.#stepOf(each))).steps : [];
+    this.#steps.splice(this.#stepAt, 1, ...rest);
     return true;
   }
 

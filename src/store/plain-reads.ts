@@ -6,9 +6,8 @@
 import { crc32 } from '@node-rs/crc32';
 import { LIMITS } from '../base/limits.ts';
 import type { Filling } from './batch-filling.ts';
-import type { Passenger } from './batch-flights.ts';
+import type { Looked } from './batch-lookup.ts';
 import type { PlainWindow } from './plain-window.ts';
-import type { Wanted } from './read-plan.ts';
 import type { RecordReader } from './record-reader.ts';
 import { damageOf } from './volume-reader.ts';
 
@@ -49,13 +48,10 @@ export class PlainReads {
   }
 
   /** Those that were not read. */
-  rest(): Wanted<Passenger>[] {
-    const rest: Wanted<Passenger>[] = [];
-    for (let rank = this.#rank; rank < this.#window.count; rank++) {
-      const info = this.#window.info(rank).full;
-      const who = { slot: this.#window.slot(rank), info, asFrame: false };
-      rest.push({ location: info.entry.record, who });
-    }
+  rest(): Looked[] {
+    const rest: Looked[] = [];
+    for (let rank = this.#rank; rank < this.#window.count; rank++)
+      rest.push({ slot: this.#window.slot(rank), info: this.#window.info(rank).full, error: undefined });
     return rest;
   }
 
