@@ -72,7 +72,7 @@ table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums
 caption{text-align:left;color:var(--faint);padding:0 0 6px;white-space:nowrap}
 th,td{padding:5px 14px 5px 0;border-bottom:1px solid var(--edge);text-align:left;vertical-align:top;white-space:nowrap}
 thead th{color:var(--faint);font-weight:600;vertical-align:bottom;border-bottom-width:2px}
-.block>.wide tbody th{position:sticky;left:0;background:var(--card);padding-left:2px}tbody th{font-weight:500}tbody th,thead th{white-space:normal;max-width:24rem;overflow-wrap:anywhere}tbody th{min-width:10rem}thead th{min-width:4.5rem}.plot tbody th{min-width:4rem}
+.block>.wide tbody th{position:sticky;left:0;background:var(--card);padding-left:2px}tbody th{font-weight:500}tbody th,thead th{white-space:normal;max-width:24rem;overflow-wrap:break-word}tbody th{min-width:10rem}thead th{min-width:4.5rem}.plot tbody th{min-width:4rem}
 .figure{text-align:right}
 tr.bad>*,.block>.wide tbody tr.bad>th{color:var(--bad);background:var(--bad-ground)}
 .facts,.settings{margin:0}
@@ -84,6 +84,6 @@ tr.bad>*,.block>.wide tbody tr.bad>th{color:var(--bad);background:var(--bad-grou
 @media (max-width:600px){main{padding:16px 12px 48px}h1{font-size:1.6rem}.plot{padding:12px 10px 10px}.plot>svg text{font-size:14px}
 .tiles{grid-template-columns:repeat(2,minmax(0,1fr));gap:8px}.tile{padding:10px}.tile strong{font-size:1.35rem}.facts>div{grid-template-columns:minmax(0,1fr)}}
 @media print{:root{color-scheme:light;${LIGHT}--ground:#fff}@page{margin:14mm}body{font-size:11pt}main{max-width:none;padding:0}
-.tile,.plot,tr,.verdict,.remarks li{break-inside:avoid}h2,h3,figcaption{break-after:avoid}article+article{break-before:page;border:0}
+.tile,.plot,tr,.verdict,.remarks li,.where{break-inside:avoid}h2,h3,figcaption{break-after:avoid}article+article{break-before:page;border:0}
 .plots{grid-template-columns:1fr 1fr}.plot details,.json{display:none}.wide{overflow:visible}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 `);

@@ -2,10 +2,15 @@
 import { type Markup, markup } from '../../bench/draw/markup.ts';
 import { quantity } from '../../bench/draw/scale.ts';
 import { formatFigure } from '../../bench/measure/report.ts';
+import { summarise } from '../../bench/measure/rounds.ts';
 import { shortened } from './plot-parts.ts';
 import { addErrors, countErrors, type LoadErrors, NO_ERRORS, type RunReport } from './run-report.ts';
 import { describeAt, errorsOf, MEASURES, medianOf, type Setting, settingsOf } from './settings-of-points.ts';
 
+/** More of them are summed up. */
+const RATIOS_MAX = 3;
+
+type Ratio = RunReport['ratios'][number];
 type VerdictKind = 'good' | 'bad' | 'unsure';
 
 interface Verdict {
@@ -61,7 +66,7 @@ export function keyFiguresOf(report: RunReport): Markup {
     ...throughputFigures(own.length > 0 ? own : settings),
     ...cpuFigure(own.length > 0 ? own : settings),
     ...latencyFigure(own.length > 0 ? own : settings),
-    ...report.ratios.slice(0, 3).map(ratioFigure),
+    ...ratioFigures(report.ratios),
   ];
   const tiles = figures.map(
     ({ label, value, unit, note, isBad }) =>
@@ -131,9 +136,32 @@ function latencyFigure(settings: readonly Setting[]): KeyFigure[] {
   return [{ label, value: quantity(p99), unit: 'ms', note: `p50 ${quantity(p50)} ms; ${nameOf(most.setting)}` }];
 }
 
-function ratioFigure({ contender, peer, measure, median }: RunReport['ratios'][number]): KeyFigure {
-  const label = measure.charAt(0).toUpperCase() + measure.slice(1);
-  return { label, value: formatFigure(median), unit: '×', note: `${contender} / ${peer}, median of rounds` };
+/**
+ * Of few ratios each, of many one figure a measure: their names end in it (`GET 4 KiB, 8 connections: requests a second`), and which of
+ * the settings before it matters is not for the page to say.
+ */
+function ratioFigures(ratios: RunReport['ratios']): KeyFigure[] {
+  if (ratios.length <= RATIOS_MAX) return ratios.map((ratio) => ratioFigure(ratio.measure, [ratio]));
+  const groups = new Map<string, { measure: string; ratios: Ratio[] }>();
+  for (const ratio of ratios) {
+    const measure = ratio.measure.split(': ').at(-1) as string;
+    const id = JSON.stringify([ratio.contender, ratio.peer, measure]);
+    const group = groups.get(id) ?? { measure, ratios: [] };
+    group.ratios.push(ratio);
+    groups.set(id, group);
+  }
+  return [...groups.values()].slice(0, RATIOS_MAX).map((group) => ratioFigure(group.measure, group.ratios));
+}
+
+function ratioFigure(measure: string, ratios: readonly Ratio[]): KeyFigure {
+  const [{ contender, peer }] = ratios as [Ratio];
+  const { min, median, max } = summarise(ratios.map((ratio) => ratio.median));
+  const spread = `; ${formatFigure(min)} to ${formatFigure(max)} over ${ratios.length} settings`;
+  const note = `${contender} / ${peer}, median of rounds${ratios.length > 1 ? spread : ''}`;
+  // Of a ratio the unit is gone.
+  const name = measure.replace(/, [^ ,]{1,6}$/, '');
+  const label = name.charAt(0).toUpperCase() + name.slice(1);
+  return { label, value: formatFigure(median), unit: '×', note };
 }
 
 /** Sentences that a reader must know, those of the page first: they take something back. */

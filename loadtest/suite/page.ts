@@ -69,7 +69,7 @@ ${plots.length > 0 && markup`<section><h2>Plots</h2>${draw(plots, 'plot')}</sect
 ${more.length > 0 && markup`<section><details class="block"><summary>More plots, from the points (${more.length})</summary>${draw(more, 'more')}</details></section>`}
 ${ratiosOf(report.ratios)}
 ${report.tables.length > 0 && markup`<section><h2>Tables</h2>${report.tables.map(tableOf)}</section>`}
-<section><h2>Where and how</h2>${factsOf(report)}</section>
+<section class="where"><h2>Where and how</h2>${factsOf(report)}</section>
 <section><h2>Everything that was measured</h2>${pointsOf(report.points)}${jsonOf(report)}</section>
 </article>
 `;

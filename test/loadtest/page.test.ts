@@ -222,6 +222,28 @@ test('the figures on top are medians of rounds, of the target that the run is ab
   });
 });
 
+test('many ratios are one figure a measure, with their spread', () => {
+  const ratios = [1, 2, 4, 8].flatMap((median) =>
+    ['rate', 'CPU, µs'].map((name) => ({
+      contender: 'a',
+      peer: 'b',
+      measure: `GET, ${median}: ${name}`,
+      median,
+      best: 1,
+    })),
+  );
+  const html = renderPage(aReport({ ratios }));
+  const tiles = [...html.matchAll(/<dt>([^<]*)<\/dt><dd><strong>([\d.]+)<\/strong> <span>×<\/span><small>([^<]*)</g)];
+  const note = 'a / b, median of rounds; 1.00 to 8.00 over 4 settings';
+  assert.deepEqual(
+    tiles.map(([, ...found]) => found),
+    [
+      ['Rate', '3.00', note],
+      ['CPU', '3.00', note],
+    ],
+  );
+});
+
 test('latency of a closed loop is called that', () => {
   const html = renderPage(aReport({ points: [aPoint({ latencyMs: latency(7, false) })] }));
   assert.match(html, /<dt>Latency p99, closed loop<\/dt>/);
