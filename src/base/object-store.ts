@@ -151,6 +151,8 @@ export interface BatchOptions {
    * Absent: fills are as full as they can be.
    */
   readonly enoughBytes?: number;
+  /** Entries may bring bytes of their own instead of having them put into the buffer: see `BatchEntry.bytes`. */
+  readonly takesLoans?: boolean;
   /** May this object be read? Asked before its bytes are; absent: all may. Refused ones are AccessDenied entries. */
   readonly admit?: (slot: number, info: ObjectInfo) => boolean;
   /**
@@ -163,8 +165,10 @@ export interface BatchOptions {
 /** A slice of one slot's bytes, or the slot's failure. */
 export interface BatchEntry {
   readonly slot: number;
-  /** Bytes of this entry in the buffer that was filled. */
+  /** Bytes of this entry: in the buffer that was filled, or in `bytes`. */
   readonly length: number;
+  /** They lie here, in memory of the store that nobody changes, and take no room in the buffer. Only where loans are taken. */
+  readonly bytes?: Buffer | undefined;
   /** Where they begin in the object. A slot whose bytes do not fit into one fill spans several entries, in ascending order. */
   readonly offset: number;
   /** True in the last entry of the slot: all its bytes have come, or it failed. */
@@ -182,8 +186,8 @@ export interface BatchEntry {
 /** A batch under way: pulled by who sends it, so that a slow receiver costs one buffer. */
 export interface BatchRead {
   /**
-   * Puts bytes of the next entries one behind the other into `into` from its start, and describes them in that order. Takes what is
-   * at hand, up to `entriesMax` entries, and waits for the disk only while it has nothing. An empty list: all slots are served. `into`
+   * Puts bytes of the next entries one behind the other into `into` from its start, and describes them in that order. All entries together,
+   * with what is lent, have at most as many bytes as `into`. Takes what is at hand, up to `entriesMax` entries, and waits for the disk only while it has nothing. An empty list: all slots are served. `into`
    * (64 KiB or more) is in use until the fill has settled. One fill at a time. Rejects only when the signal was aborted (with its
    * reason), or for a bug: the trouble of one slot is an entry.
    */

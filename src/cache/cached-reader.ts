@@ -1,7 +1,11 @@
 /**
  * The RAM cache of payloads as they were written (decoded, where they are stored coded), keyed by location and never by key: a
- * location is immutable, so nothing ever needs invalidating between workers. Least recently used goes first; concurrent misses of one
- * location share one read. HOT PATH (bench/read.ts).
+ * location is immutable, so nothing ever needs invalidating between workers. The oldest goes first unless it was used since it was last
+ * looked at (the second chance of a clock); concurrent misses of one location share one read. HOT PATH (bench/read.ts, bench/batch.ts).
+ *
+ * The hardest decision: what batches read is kept while there is room, and drives nothing out that is in use. Training reads all of a set
+ * once an epoch in a new order, so that what was used last is used again last: where a set is larger than the cache, replacing would cost
+ * a copy for every read and bring no more hits (Mohan et al., Analyzing and Mitigating Data Stalls in DNN Training, VLDB 2021).
  */
 import { LIMITS } from '../base/limits.ts';
 import type { Location } from '../format/manifest.ts';
@@ -28,14 +32,32 @@ interface Ahead {
 /** What nobody asked for by then was read for nothing. */
 const AHEAD_MS = 60_000;
 
-/** Bytes that an entry costs beside its payload: map slot and buffer object. */
-const ENTRY_OVERHEAD = 200;
+/** Bytes that an entry costs beside its payload: map slot, entry and buffer object. */
+const ENTRY_OVERHEAD = 250;
+
+/** What nobody used for so long makes room for what batches read: longer than most epochs. */
+const IDLE_MS = 10 * 60_000;
+/** Looks for one once in so many offers that find no room. */
+const OFFERS_A_LOOK = 8;
+/** The clock is read once in so many hits. */
+const HITS_A_LOOK = 1024;
+
+interface Kept {
+  readonly bytes: Buffer;
+  /** Since it came to its place in the order. */
+  isUsed: boolean;
+  usedMs: number;
+}
 
 export class CachedReader implements RecordReader, AheadCache {
   readonly #source: RecordReader;
   readonly #bytesMax: number;
-  /** In order of use, oldest first. */
-  readonly #entries = new Map<number, Buffer>();
+  /** The next to go first. */
+  readonly #entries = new Map<number, Kept>();
+  /** Not long ago. */
+  #nowMs: number;
+  readonly #now: () => number;
+  #offersRefused = 0;
   readonly #reading = new Map<number, Promise<Buffer>>();
   /** In the order of their coming. */
   readonly #ahead = new Map<number, Ahead>();
@@ -43,8 +65,11 @@ export class CachedReader implements RecordReader, AheadCache {
   readonly #window: AheadWindow;
   readonly stats: CacheStats = { hits: 0, misses: 0, bytes: 0, entries: 0, aheadUsedBytes: 0, aheadWastedBytes: 0 };
 
-  constructor(source: RecordReader, bytesMax: number) {
+  /** @param now milliseconds of a clock that never goes back */
+  constructor(source: RecordReader, bytesMax: number, now: () => number = () => performance.now()) {
     this.#source = source;
+    this.#now = now;
+    this.#nowMs = now();
     this.#bytesMax = bytesMax;
     this.#window = new AheadWindow(LIMITS.aheadBytesMin, bytesMax / 4);
   }
@@ -104,14 +129,41 @@ export class CachedReader implements RecordReader, AheadCache {
     this.#keep(placeId(location), bytes);
   }
 
+  offer(place: Place, bytes: Buffer): void {
+    const needed = bytes.length + ENTRY_OVERHEAD;
+    if (this.stats.bytes + needed > this.#bytesMax && !this.#dropIdle(needed)) return;
+    this.#keep(placeId(place), copyOf(bytes));
+  }
+
+  /** Makes room by what nobody has used for long, where the next to go is that. */
+  #dropIdle(needed: number): boolean {
+    if (++this.#offersRefused % OFFERS_A_LOOK !== 0) return false;
+    this.#nowMs = this.#now();
+    for (const [id, kept] of this.#entries) {
+      if (this.#nowMs - kept.usedMs < IDLE_MS) {
+        this.#moveBack(id, kept); // another one is looked at next time
+        return false;
+      }
+      this.#evict(id);
+      if (this.stats.bytes + needed <= this.#bytesMax) break;
+    }
+    return true;
+  }
+
+  #moveBack(id: number, kept: Kept): void {
+    kept.isUsed = false;
+    this.#entries.delete(id);
+    this.#entries.set(id, kept);
+  }
+
   #hit(id: number): Buffer | undefined {
     const hit = this.#entries.get(id);
     if (hit === undefined) return undefined;
-    this.stats.hits++;
-    this.#entries.delete(id);
-    this.#entries.set(id, hit);
+    if (++this.stats.hits % HITS_A_LOOK === 0) this.#nowMs = this.#now();
+    hit.isUsed = true;
+    hit.usedMs = this.#nowMs;
     if (this.#ahead.size > 0) this.#useAhead(id);
-    return hit;
+    return hit.bytes;
   }
 
   cached(place: Place): Buffer | undefined {
@@ -142,7 +194,7 @@ export class CachedReader implements RecordReader, AheadCache {
 
   get aheadRoom(): number {
     for (const [id, { sinceMs }] of this.#ahead) {
-      if (performance.now() - sinceMs < AHEAD_MS) break;
+      if (this.#now() - sinceMs < AHEAD_MS) break;
       this.#evict(id);
     }
     return this.#window.bytes - this.#aheadBytes;
@@ -158,7 +210,7 @@ export class CachedReader implements RecordReader, AheadCache {
     if (this.#entries.has(id)) return;
     this.#keep(id, copyOf(bytes));
     if (!this.#entries.has(id)) return; // too large for this cache
-    this.#ahead.set(id, { length: bytes.length, sinceMs: performance.now() });
+    this.#ahead.set(id, { length: bytes.length, sinceMs: this.#now() });
     this.#aheadBytes += bytes.length;
   }
 
@@ -175,7 +227,7 @@ export class CachedReader implements RecordReader, AheadCache {
     const kept = this.#entries.get(id);
     if (kept !== undefined) {
       this.#entries.delete(id);
-      this.stats.bytes -= kept.length + ENTRY_OVERHEAD;
+      this.stats.bytes -= kept.bytes.length + ENTRY_OVERHEAD;
     }
     const ahead = this.#ahead.get(id);
     if (ahead === undefined) return;
@@ -194,15 +246,22 @@ export class CachedReader implements RecordReader, AheadCache {
     this.#source.close();
   }
 
+  /** Every entry that was used is passed over once. */
+  #makeRoom(needed: number): void {
+    for (const [id, kept] of this.#entries) {
+      if (this.stats.bytes + needed <= this.#bytesMax) break;
+      if (kept.isUsed) this.#moveBack(id, kept);
+      else this.#evict(id);
+    }
+  }
+
   #keep(id: number, bytes: Buffer): Buffer {
     if (bytes.length > LIMITS.cacheEntryBytesMax || bytes.length > this.#bytesMax / 4) return bytes;
     if (this.#entries.has(id)) return bytes; // two read it at the same time, of whom one read a batch
-    this.#entries.set(id, bytes);
-    this.stats.bytes += bytes.length + ENTRY_OVERHEAD;
-    for (const oldest of this.#entries.keys()) {
-      if (this.stats.bytes <= this.#bytesMax) break;
-      this.#evict(oldest);
-    }
+    const needed = bytes.length + ENTRY_OVERHEAD;
+    this.#makeRoom(needed);
+    this.#entries.set(id, { bytes, isUsed: false, usedMs: this.#nowMs });
+    this.stats.bytes += needed;
     this.stats.entries = this.#entries.size;
     return bytes;
   }

@@ -1,8 +1,13 @@
 // HOT PATH (bench/batch.ts)
 /** One fill of a batch: the entries so far, and what is left of the buffer. */
-import type { BatchEntry, ObjectInfo } from '../base/object-store.ts';
+import type { BatchEntry, BatchOptions, ObjectInfo } from '../base/object-store.ts';
 import type { Run } from './read-plan.ts';
 import { payloadViews } from './run-read.ts';
+
+type FillingOptions = Pick<BatchOptions, 'enoughBytes' | 'takesLoans'>;
+
+/** Shorter payloads cost less to copy than to send from where they lie. */
+const LOAN_BYTES_MIN = 2048;
 
 export class Filling {
   readonly entries: BatchEntry[] = [];
@@ -10,16 +15,22 @@ export class Filling {
   readonly #entriesMax: number;
   /** With so many bytes it is full, though there is room: for one more that is larger. */
   readonly #enough: number;
+  readonly #takesLoans: boolean;
+  /** Of the buffer. */
   #used = 0;
+  /** Of all entries. */
+  #bytes = 0;
 
-  constructor(into: Buffer, entriesMax: number, enough: number) {
+  constructor(into: Buffer, entriesMax: number, { enoughBytes, takesLoans }: FillingOptions) {
     this.#into = into;
     this.#entriesMax = entriesMax;
-    this.#enough = Math.min(enough, into.length);
+    this.#enough = Math.min(enoughBytes ?? into.length, into.length);
+    this.#takesLoans = takesLoans === true;
   }
 
+  /** What is left of the buffer, and a little of it may be more than fits. */
   get room(): Buffer {
-    return this.#used === 0 ? this.#into : this.#into.subarray(this.#used);
+    return this.#into.subarray(this.#used, this.#used + this.#into.length - this.#bytes);
   }
 
   get entriesLeft(): number {
@@ -27,20 +38,21 @@ export class Filling {
   }
 
   get isFull(): boolean {
-    return this.#used >= this.#enough || this.entries.length === this.#entriesMax;
+    return this.#bytes >= this.#enough || this.entries.length === this.#entriesMax;
   }
 
   /** Whether so many bytes, of one more entry, fit. */
   fits(bytes: number): boolean {
-    return this.#used + bytes <= this.#into.length;
+    return this.#bytes + bytes <= this.#into.length;
   }
 
-  /** Whether so many bytes are taken in the same fill when it has come to `used`. */
-  takesAfter(used: number, bytes: number): boolean {
-    return used < this.#enough && used + bytes <= this.#into.length;
+  /** Whether `bytes` are taken in the same fill after `before` more. */
+  takesAfter(before: number, bytes: number): boolean {
+    const all = this.#bytes + before;
+    return all < this.#enough && all + bytes <= this.#into.length;
   }
 
-  /** Where `room` begins in the whole buffer, which calls that take an offset are given. */
+  /** The buffer, of which the next bytes go to `used`: for calls that take an offset. */
   get whole(): Buffer {
     return this.#into;
   }
@@ -50,17 +62,17 @@ export class Filling {
 
   /** Payloads are cut only where they do not fit into a whole buffer: receivers of an entry that is an object need no copy. */
   isForNext(bytes: number): boolean {
-    return this.#used > 0 && bytes > this.#into.length - this.#used && bytes <= this.#into.length;
+    return this.#bytes > 0 && !this.fits(bytes) && bytes <= this.#into.length;
   }
 
   /** How many items of a run fit, from its first. */
   fitting<T>(run: Run<T>): number {
-    let used = this.#used;
+    let bytes = 0;
     const max = Math.min(run.items.length, this.entriesLeft);
     for (let i = 0; i < max; i++) {
-      if (used >= this.#enough) return i;
-      used += (run.items[i] as Run<T>['items'][number]).location.length;
-      if (used > this.#into.length) return i;
+      const { length } = (run.items[i] as Run<T>['items'][number]).location;
+      if (!this.takesAfter(bytes, length)) return i;
+      bytes += length;
     }
     return max;
   }
@@ -72,11 +84,24 @@ export class Filling {
 
   /** Bytes that were put at the beginning of `room`. */
   add(slot: number, info: ObjectInfo, length: number, offset: number, isLast: boolean, crc: number): void {
-    this.addEntry({ slot, length, offset, isLast, crc32: crc, info });
+    this.addEntry({ slot, length, offset, isLast, crc32: crc, info, bytes: undefined });
+  }
+
+  /** A whole object in memory that nobody changes, and that fits. */
+  addWhole(slot: number, info: ObjectInfo, bytes: Buffer, crc: number): void {
+    const { length } = bytes;
+    if (this.#takesLoans && length >= LOAN_BYTES_MIN) {
+      this.entries.push({ slot, length, offset: 0, isLast: true, crc32: crc, info, bytes });
+      this.#bytes += length;
+      return;
+    }
+    bytes.copy(this.#into, this.#used);
+    this.add(slot, info, length, 0, true, crc);
   }
 
   addEntry(entry: BatchEntry): void {
     this.entries.push(entry);
     this.#used += entry.length;
+    this.#bytes += entry.length;
   }
 }

@@ -63,6 +63,8 @@ export class DecodingReader implements RecordReader {
 
   keep(): void {}
 
+  offer(): void {}
+
   async decode(payloads: readonly StoredPayload[]): Promise<readonly (Buffer | Error)[]> {
     const results: (Buffer | Error)[] = new Array(payloads.length);
     await this.#decodeInto(results, payloads, undefined);

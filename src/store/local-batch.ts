@@ -89,7 +89,7 @@ export class LocalBatch implements BatchRead {
   }
 
   fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[] {
-    const filling = new Filling(into, entriesMax, this.#options.enoughBytes ?? into.length);
+    const filling = new Filling(into, entriesMax, this.#options);
     this.#advance(filling);
     if (filling.entries.length > 0 || this.#isDone) return filling.entries;
     return this.#fillSlowly(filling, signal);
@@ -313,6 +313,12 @@ export class LocalBatch implements BatchRead {
       return true;
     }
     if (partial.at === 0 && filling.isForNext(bytes.length)) return false;
+    if (partial.at === 0 && !isFrame && filling.fits(bytes.length)) {
+      filling.addWhole(slot, info, bytes, crc);
+      this.#partial = undefined;
+      this.#serve(slot);
+      return true;
+    }
     const from = partial.at;
     const length = bytes.copy(filling.room, 0, from);
     partial.at += length;

@@ -56,11 +56,14 @@ export class PlainReads {
   }
 
   #fromMemory(filling: Filling): boolean {
-    const bytes = this.#reader.cached(this.#window.place(this.#rank));
+    const window = this.#window;
+    const bytes = this.#reader.cached(window.place(this.#rank));
     if (bytes === undefined) return false;
-    bytes.copy(filling.whole, filling.used);
     this.cacheHits++;
-    this.#serve(this.#rank++, filling);
+    const rank = this.#rank++;
+    const slot = window.slot(rank);
+    filling.addWhole(slot, window.info(rank), bytes, window.crc(rank));
+    this.#listener.served(slot);
     return true;
   }
 
@@ -76,13 +79,8 @@ export class PlainReads {
       const rank = this.#rank++;
       const length = window.length(rank);
       const reached = have instanceof Error ? 0 : have - (window.start(rank) - start);
-      if (
-        reached >= length &&
-        crc32(filling.whole.subarray(filling.used, filling.used + length)) === window.crc(rank)
-      ) {
-        this.#serve(rank, filling);
-        continue;
-      }
+      const bytes = filling.whole.subarray(filling.used, filling.used + length);
+      if (reached >= length && this.#take(rank, bytes, filling)) continue;
       this.#fail(rank, have instanceof Error ? have : reached, filling);
       if (!(have instanceof Error)) break;
     }
@@ -96,15 +94,15 @@ export class PlainReads {
     const volume = window.volume(first);
     const start = window.start(first);
     let end = start + window.length(first);
-    let used = filling.used + window.length(first);
+    let bytes = window.length(first);
     const max = Math.min(window.count, first + Math.min(LIMITS.batchRunItemsMax, filling.entriesLeft));
     let rank = first + 1;
     for (; rank < max; rank++) {
       const from = window.start(rank);
       if (from < end || from - end > LIMITS.batchGapBytesMax || window.volume(rank) !== volume) break;
       const length = window.length(rank);
-      if (!filling.takesAfter(used, length) || from + length - start > LIMITS.batchRunBytesMax) break;
-      used += length;
+      if (!filling.takesAfter(bytes, length) || from + length - start > LIMITS.batchRunBytesMax) break;
+      bytes += length;
       end = from + length;
     }
     return rank;
@@ -139,11 +137,16 @@ export class PlainReads {
     return buffers;
   }
 
-  #serve(rank: number, filling: Filling): void {
+  /** False: the bytes are not the payload. */
+  #take(rank: number, bytes: Buffer, filling: Filling): boolean {
     const window = this.#window;
+    const crc = window.crc(rank);
+    if (crc32(bytes) !== crc) return false;
     const slot = window.slot(rank);
-    filling.add(slot, window.info(rank), window.length(rank), 0, true, window.crc(rank));
+    this.#reader.offer(window.place(rank), bytes);
+    filling.add(slot, window.info(rank), bytes.length, 0, true, crc);
     this.#listener.served(slot);
+    return true;
   }
 
   /** @param reason why it could not be read, or how many bytes there were where it should lie */

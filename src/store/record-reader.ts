@@ -56,6 +56,11 @@ export interface RecordReader extends VolumeAccess {
   readRange(location: Location, start: number, end: number): Buffer | Promise<Buffer>;
   /** The whole payload where it is in memory already. It counts as a hit; a miss is not counted. */
   cached(place: Place): Buffer | undefined;
+  /**
+   * Gives the cache, where there is one, the chance to copy a payload that a batch has read: it does while there is room, and drives out
+   * nothing that is in use. `bytes` stay the caller's.
+   */
+  offer(place: Place, bytes: Buffer): void;
   /** The payload at a location, always from the thread pool, and past any cache. Throws as `read` does. */
   readCold(location: Location): Promise<Buffer>;
   /** The payload as it lies there, checked. Throws as `read` does. */

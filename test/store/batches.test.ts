@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { BucketName } from '../../src/base/names.ts';
-import type { BatchEntry, BatchRef, ObjectStore } from '../../src/base/object-store.ts';
+import type { BatchEntry, BatchOptions, BatchRef, ObjectStore } from '../../src/base/object-store.ts';
 import { Entry } from '../../src/format/index-entry.ts';
 import { objectIndexKey } from '../../src/format/index-key.ts';
 import type { Location } from '../../src/format/manifest.ts';
@@ -47,19 +47,29 @@ function refsOf(names: Iterable<string>): BatchRef[] {
   return [...names].map((name) => ({ bucket: BUCKET, key: key(name) }));
 }
 
-async function readAll(objects: ObjectStore, refs: readonly BatchRef[]): Promise<(Buffer | BatchEntry)[]> {
-  const batch = objects.getBatch(refs, { order: 'completion' });
+async function readAll(
+  objects: ObjectStore,
+  refs: readonly BatchRef[],
+  options: Partial<BatchOptions> = {},
+  onLoan: (entry: BatchEntry) => void = () => assert.fail('a loan that nobody asked for'),
+): Promise<(Buffer | BatchEntry)[]> {
+  const batch = objects.getBatch(refs, { order: 'completion', ...options });
   const into = Buffer.alloc(64 * KiB);
   const found: (Buffer | BatchEntry)[] = [];
   for (;;) {
     const entries = await batch.fill(into, 100);
     if (entries.length === 0) break;
+    assert.ok(entries.reduce((sum, { length }) => sum + length, 0) <= into.length, 'more than the buffer has');
     let at = 0;
     for (const entry of entries) {
       assert.equal(found[entry.slot], undefined, `slot ${entry.slot} twice`);
-      found[entry.slot] = entry.error === undefined ? Buffer.from(into.subarray(at, at + entry.length)) : entry;
-      at += entry.length;
+      const bytes = entry.bytes ?? into.subarray(at, at + entry.length);
+      assert.equal(bytes.length, entry.length);
+      found[entry.slot] = entry.error === undefined ? Buffer.from(bytes) : entry;
+      if (entry.bytes === undefined) at += entry.length;
+      else onLoan(entry);
     }
+    into.fill(0xee);
   }
   batch.close();
   return found;
@@ -129,4 +139,37 @@ describe('a batch', () => {
     }
     assert.equal(count, things.size);
   });
+
+  for (const slowDisk of [false, true]) {
+    it(`lends what lies in memory to who takes loans, on a ${slowDisk ? 'slow' : 'fast'} disk`, async () => {
+      const folder = temporaryFolder();
+      const { store, close } = await openEmbedded(folder.path, { slowDisk, cacheBytes: 64 * MiB });
+      try {
+        await newBucket(store, BUCKET);
+        const things = new Map<string, Buffer>();
+        const sizes = [0, 1, 2047, 2048, 5 * KiB, 5 * KiB + 1, 40 * KiB, 63 * KiB, 64 * KiB, 65 * KiB, 300 * KiB];
+        for (const [i, size] of [...sizes, ...sizes].entries()) things.set(`k${i}`, noise(size));
+        for (const [name, bytes] of things) await store.objects.put(BUCKET, key(name), bytesSource(bytes), {});
+        const small = [...things].filter(([, { length }]) => length <= 64 * KiB);
+        const refs = refsOf(small.map(([name]) => name));
+        const loans: number[] = [];
+        for (const pass of ['read', 'in memory']) {
+          loans.length = 0;
+          const found = await readAll(store.objects, refs, { takesLoans: true }, ({ slot }) => loans.push(slot));
+          for (const [slot, [name, bytes]] of small.entries())
+            assert.ok((found[slot] as Buffer).equals(bytes), `${name}, ${pass}`);
+        }
+        const lent = loans.map((slot) => small[slot]?.[1].length ?? 0).sort((a, b) => a - b);
+        assert.deepEqual(
+          lent,
+          [2048, 5 * KiB, 5 * KiB + 1, 40 * KiB, 63 * KiB, 64 * KiB].flatMap((size) => [size, size]),
+          'short ones are copied, all others lent',
+        );
+        await readAll(store.objects, refs); // nobody asked for loans
+      } finally {
+        await close();
+        folder.remove();
+      }
+    });
+  }
 });

@@ -48,6 +48,8 @@ export class SlowDisk implements RecordReader {
     return undefined;
   }
 
+  offer(): void {}
+
   readIntoNow(): undefined {
     return undefined;
   }

@@ -124,7 +124,8 @@ describe('reading ahead', () => {
       await hitsOf(scene, refsOf(sorted, 10));
       scene.objects.readAhead?.(refsOf(sorted, 50));
       await hitsOf(scene, refsOf(sorted, 20));
-      assert.equal(scene.cache.stats.entries, 0);
+      assert.equal(scene.cache.stats.entries, 3 * BATCH, 'what was asked for, and nothing else');
+      assert.equal(await hitsOf(scene, refsOf(sorted, 50)), 0);
     }));
 });
 

@@ -40,6 +40,7 @@ export class AskedBatch {
     this.options = {
       order: request.order === Order.ORDER_STRICT ? 'strict' : 'completion',
       enoughBytes: LIMITS.batchFrameBytesEnough,
+      takesLoans: true,
       ...(request.acceptEncodings.includes(Encoding.ENCODING_ZSTD) && { acceptZstdBytesMax: this.frameBytes }),
       ...(!isAllOwned && {
         admit: (slot, info) => {

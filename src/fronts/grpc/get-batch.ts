@@ -154,7 +154,7 @@ class Sending {
     this.#bytes += bytes;
     const head = batchFrameHead(entries, errors ?? NO_ERRORS, this.#isEnd ? this.#end() : undefined);
     const { slabs } = this.#deps;
-    const writing = this.#call.writeFramed(bytes === 0 ? [head] : [head, slab.subarray(0, bytes)]).then(
+    const writing = this.#call.writeFramed(gather(head, slab, entries)).then(
       () => slabs.giveBack(slab),
       (error: unknown) => {
         slabs.abandon(slab);
@@ -185,6 +185,24 @@ class Sending {
     stats.bytes += this.#bytes;
     stats.cacheHits += this.#batch.cacheHits;
   }
+}
+
+/** The payloads in the order of their entries: runs of what lies in the slab, and between them what is lent. */
+function gather(head: Buffer, slab: Buffer, entries: readonly BatchEntry[]): Buffer[] {
+  const buffers = [head];
+  let from = 0;
+  let to = 0;
+  for (const { length, bytes } of entries) {
+    if (bytes === undefined) {
+      to += length;
+      continue;
+    }
+    if (to > from) buffers.push(slab.subarray(from, to));
+    buffers.push(bytes);
+    from = to;
+  }
+  if (to > from) buffers.push(slab.subarray(from, to));
+  return buffers;
 }
 
 export function newBatchStats(): BatchStats {
