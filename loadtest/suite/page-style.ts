@@ -6,10 +6,10 @@ import { Markup } from '../../bench/draw/markup.ts';
 
 const LIGHT = `--ground:#f5f6f8;--card:#fff;--ink:#1b2430;--faint:#57626f;--edge:#d5dbe1;--grid:#e4e8ec;--accent:#0b5d99;
 --good:#12703f;--good-ground:#e2f3e8;--bad:#b3201a;--bad-ground:#fce7e5;--unsure:#7a5200;--unsure-ground:#fbf0d6;
---line-0:#0b6fb0;--line-1:#c9540a;--line-2:#0a8a63;--line-3:#b0508a;--line-4:#a97400;--line-5:#2e95c9;--line-6:#5b5f66;`;
+--line-0:#0b6fb0;--line-1:#b8400a;--line-2:#0a8a63;--line-3:#b0508a;--line-4:#ba880a;--line-5:#2e95c9;--line-6:#3f444c;`;
 const DARK = `--ground:#12161c;--card:#1a2029;--ink:#e8ecf1;--faint:#a3aebb;--edge:#343e4a;--grid:#2a323c;--accent:#7cc0f2;
 --good:#6fd39c;--good-ground:#15301f;--bad:#ff9189;--bad-ground:#3b1a18;--unsure:#f0c265;--unsure-ground:#33290f;
---line-0:#58aef0;--line-1:#ff8a47;--line-2:#2fc596;--line-3:#e48fc0;--line-4:#e6b022;--line-5:#9adcf7;--line-6:#b3b9c2;`;
+--line-0:#58aef0;--line-1:#ff8a47;--line-2:#2fc596;--line-3:#e48fc0;--line-4:#e6b022;--line-5:#9adcf7;--line-6:#8b929c;`;
 const LINES = [0, 1, 2, 3, 4, 5, 6].map(
   (i) =>
     `.line.s${i}{stroke:var(--line-${i})}.mark.s${i},rect.s${i}{fill:var(--line-${i})}.hollow.s${i}{fill:var(--card);stroke:var(--line-${i})}`,
@@ -51,7 +51,7 @@ article+article{border-top:3px solid var(--edge);margin-top:56px;padding-top:28p
 .plots>:only-child{grid-column:1/-1;max-width:580px}
 .plot{margin:0;padding:14px 16px 12px;min-width:0}
 .plot figcaption{font-weight:600;overflow-wrap:anywhere}
-.plot>svg{display:block;width:100%;height:auto;margin-top:6px}
+.unit{margin:8px 0 0;color:var(--faint);font-size:.82rem;overflow-wrap:anywhere}.plot>svg{display:block;width:100%;height:auto;margin-top:2px}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;margin:6px 0 0;padding:0;font-size:.875rem}
 .legend li{display:flex;align-items:center;gap:6px;overflow-wrap:anywhere;min-width:0}.legend svg{flex:none}
 svg text{font-size:12.5px;fill:var(--ink);font-family:inherit}

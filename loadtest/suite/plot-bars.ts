@@ -7,7 +7,7 @@ import { linearScale, logScale, quantity, type Scale } from '../../bench/draw/sc
 import { DIGIT, type Drawing, type DrawnLine, shortened, unitOf, WIDTH, words } from './plot-parts.ts';
 import type { Plot } from './run-report.ts';
 
-const TOP = 36;
+const TOP = 10;
 const LEFT = 8;
 const BAR = 16;
 const BAR_GAP = 3;
@@ -15,6 +15,8 @@ const NAME = 20;
 const GROUP_GAP = 12;
 /** More groups than this are left to the table. */
 const GROUPS_MAX = 40;
+/** Room above the bars for what a threshold is called. */
+const THRESHOLD = 18;
 
 interface Group {
   readonly name: string;
@@ -32,10 +34,11 @@ export function drawBars(plot: Plot, lines: readonly DrawnLine[]): Drawing {
   const groups = groupsOf(lines, plot);
   const shown = groups.slice(0, GROUPS_MAX);
   const frame = frameOf(plot, shown);
-  const parts: Markup[] = [];
-  let top = TOP;
+  const [bars, names]: [Markup[], Markup[]] = [[], []];
+  let top = plot.threshold === undefined ? TOP : TOP + THRESHOLD;
   for (const group of shown) {
-    parts.push(groupOf(group, top, frame, plot));
+    bars.push(...barsOf(group, top, frame, plot));
+    names.push(...namesOf(group, top, frame, plot));
     top += heightOf(group) + GROUP_GAP;
   }
   const bottom = top - GROUP_GAP / 2;
@@ -43,7 +46,8 @@ export function drawBars(plot: Plot, lines: readonly DrawnLine[]): Drawing {
   const note = left > 0 ? [words(LEFT, bottom + 38, `${left} more are in the table.`, 'tick')] : [];
   return {
     height: bottom + 26 + 18 * note.length,
-    parts: [...gridOf(plot, frame, bottom), ...parts, ...thresholdOf(plot, frame, bottom), ...note],
+    // What can be read is never crossed by the threshold, which crosses the bars.
+    parts: [...gridOf(frame, bottom), ...bars, ...thresholdOf(plot, frame, bottom), ...names, ...note],
   };
 }
 
@@ -75,7 +79,7 @@ function frameOf({ y, threshold }: Plot, groups: readonly Group[]): Frame {
 
 const toX = ({ right }: Frame, share: number): number => LEFT + share * (right - LEFT);
 
-function gridOf({ y }: Plot, frame: Frame, bottom: number): Markup[] {
+function gridOf(frame: Frame, bottom: number): Markup[] {
   let last = Number.NEGATIVE_INFINITY;
   const lines = frame.scale.ticks.map(({ value, text }) => {
     const at = toX(frame, frame.scale.at(value));
@@ -84,21 +88,30 @@ function gridOf({ y }: Plot, frame: Frame, bottom: number): Markup[] {
     const word = isFree && words(Math.max(at, (text.length * DIGIT) / 2), bottom + 18, text, 'tick middle');
     return markup`<line class="grid" x1="${px(at)}" y1="${TOP - 8}" x2="${px(at)}" y2="${px(bottom)}"/>${word}\n`;
   });
-  const note = y.scale === 'log' ? ' (log)' : '';
-  return [...lines, words(4, 16, shortened(y.label, 54) + note, 'label')];
+  return lines;
 }
 
-function groupOf({ name, bars }: Group, top: number, frame: Frame, plot: Plot): Markup {
-  const unit = unitOf(plot.y.label);
-  const drawn = bars.map(({ line, value }, i) => {
-    const y = top + NAME + i * (BAR + BAR_GAP);
+/** From where to where, and at which height. */
+function placesOf({ bars }: Group, top: number, frame: Frame) {
+  return bars.map(({ line, value }, i) => {
     const [a, b] = [toX(frame, frame.base), toX(frame, frame.scale.at(value))];
-    const width = Math.max(1.5, Math.abs(b - a));
-    const text = quantity(value, unit);
-    const title = `${[name, line.name].filter((part) => part !== '').join(', ')}: ${text}`;
-    return markup`<g class="point"><title>${title}</title><rect class="s${line.hue}" x="${px(Math.min(a, b))}" y="${px(y)}" width="${px(width)}" height="${BAR}" rx="2"/>${words(Math.max(a, b) + 6, y + BAR - 3.5, text, 'value')}</g>\n`;
+    return { line, value, y: top + NAME + i * (BAR + BAR_GAP), from: Math.min(a, b), to: Math.max(a, b) };
   });
-  return markup`${words(LEFT, top + NAME - 7, shortened(name, 50), 'group')}${drawn}`;
+}
+
+function barsOf(group: Group, top: number, frame: Frame, plot: Plot): Markup[] {
+  return placesOf(group, top, frame).map(({ line, value, y, from, to }) => {
+    const names = [group.name, line.name].filter((part) => part !== '').join(', ');
+    const title = `${names}: ${quantity(value, unitOf(plot.y.label))}`;
+    return markup`<g class="point"><title>${title}</title><rect class="s${line.hue}" x="${px(from)}" y="${px(y)}" width="${px(Math.max(1.5, to - from))}" height="${BAR}" rx="2"/></g>\n`;
+  });
+}
+
+function namesOf(group: Group, top: number, frame: Frame, plot: Plot): Markup[] {
+  const values = placesOf(group, top, frame).map(({ value, y, to }) =>
+    words(to + 6, y + BAR - 3.5, quantity(value, unitOf(plot.y.label)), 'value'),
+  );
+  return [words(LEFT, top + NAME - 7, shortened(group.name, 50), 'group'), ...values, markup`\n`];
 }
 
 function thresholdOf({ threshold }: Plot, frame: Frame, bottom: number): Markup[] {
@@ -106,10 +119,10 @@ function thresholdOf({ threshold }: Plot, frame: Frame, bottom: number): Markup[
   const at = toX(frame, frame.scale.at(threshold.y));
   const isRight = at > WIDTH / 2;
   return [
-    markup`<line class="threshold" x1="${px(at)}" y1="${TOP - 10}" x2="${px(at)}" y2="${px(bottom)}"/>`,
+    markup`<line class="threshold" x1="${px(at)}" y1="2" x2="${px(at)}" y2="${px(bottom)}"/>`,
     words(
       at + (isRight ? -5 : 5),
-      TOP - 1,
+      14,
       shortened(threshold.label, 30),
       isRight ? 'threshold-label end' : 'threshold-label',
     ),

@@ -4,8 +4,8 @@ import { linearScale, logScale, quantity, type Scale, type Tick } from '../../be
 import { DIGIT, type Drawing, type DrawnLine, markAt, shortened, unitOf, WIDTH, words } from './plot-parts.ts';
 import type { Axis, Line, Plot } from './run-report.ts';
 
-const TOP = 30;
-const HEIGHT = 268;
+const TOP = 12;
+const HEIGHT = 250;
 const BOTTOM = HEIGHT - 46;
 const RIGHT = WIDTH - 18;
 /** More points than this are a line without marks. */
@@ -96,17 +96,13 @@ function gridOf(plot: Plot, frame: Frame, lines: readonly Line[]): Markup[] {
     const at = toX(frame, value);
     return markup`<line class="axis" x1="${px(at)}" y1="${BOTTOM}" x2="${px(at)}" y2="${BOTTOM + 5}"/>${words(at, BOTTOM + 20, text, 'tick middle')}\n`;
   });
-  const isLog = [
-    plot.x.scale === 'log' && !lines.some(({ points }) => points.some(({ label }) => label !== undefined)),
-    plot.y.scale === 'log',
-  ];
-  const [xNote, yNote] = isLog.map((log) => (log ? ' (log)' : ''));
+  const hasNames = lines.some(({ points }) => points.some(({ label }) => label !== undefined));
+  const note = plot.x.scale === 'log' && !hasNames ? ' (log)' : '';
   return [
     ...across,
     ...down,
     markup`<line class="axis" x1="${px(left)}" y1="${BOTTOM}" x2="${RIGHT}" y2="${BOTTOM}"/>`,
-    words(4, 16, shortened(plot.y.label, 54) + yNote, 'label'),
-    words(RIGHT, HEIGHT - 6, shortened(plot.x.label, 54) + xNote, 'label end'),
+    words(RIGHT, HEIGHT - 6, shortened(plot.x.label, 54) + note, 'label end'),
   ];
 }
 

@@ -30,6 +30,7 @@ export function drawPlot(plot: Plot, id: string): Markup {
   return markup`<figure class="plot">
 <figcaption id="${id}-caption">${plot.title}</figcaption>
 ${legendOf(plot, lines)}
+${drawing !== undefined && markup`<p class="unit" aria-hidden="true">${plot.y.label}${plot.y.scale === 'log' && ' (log)'}</p>`}
 ${drawing === undefined ? markup`<p class="none">Nothing to draw.</p>` : svgOf(drawing, plot, id)}
 ${tableOf(plot)}
 </figure>

@@ -126,5 +126,7 @@ test('a chart has a bar for every value, and names are no markup', () => {
   );
   assert.equal(widths.length, 2);
   assert.equal(widths[0], 2 * (widths[1] as number));
-  assert.ok(!svg.includes('x'.repeat(121)));
+  assert.ok(svg.includes('x'.repeat(120)) && !svg.includes('x'.repeat(121)), 'a line of the source is too long');
+  assert.equal(svg.match(/>x+…?<\/text>/g)?.length, 2);
+  assert.match(svg, /<desc id="values">a&lt;b: p 2\.00, q 1\.00<\/desc>/);
 });
