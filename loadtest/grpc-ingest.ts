@@ -38,7 +38,10 @@ const OPTIONS = {
   sizes: ['10k,64k', 'sizes of objects, with commas between them'],
   streams: ['2', 'streams of PutBatch at once, with commas between them'],
   clients: [1, 'connections that they are spread over', { min: 1, max: 64 }],
-  'bytes-from': ['random', 'random, or samples (images of samples/, each made unique)'],
+  'bytes-from': [
+    'random',
+    'random (which the gateway tries to code), jpeg (random, but for their beginning) or samples (images of samples/)',
+  ],
   'no-fio': [false, 'do not compare with fio'],
   ...ROUND_OPTIONS,
   seconds: [3, 'length of one load, shorter where 1 GiB is written before', { min: 1, max: 60 }],
@@ -57,7 +60,7 @@ interface Rig {
   readonly context: Context;
   readonly target: Target;
   readonly loads: LoadProcess;
-  readonly bytesFrom: 'random' | 'samples';
+  readonly bytesFrom: 'random' | 'samples' | 'jpeg';
   /** Folder on the disk of the gateway; absent where fio is not to be had. */
   readonly fio: string | undefined;
 }
@@ -74,7 +77,14 @@ function orderOf({ context, target, bytesFrom }: Rig, bytes: number, streams: nu
     servers: [{ endpoint: endpoint.href, grpc, credentials }],
     spread: 'ranges',
     bucket: BUCKET,
-    dataSet: { count, sizes: { kind: 'fixed', bytes }, bytesFrom, seed, prefix },
+    dataSet: {
+      count,
+      sizes: { kind: 'fixed', bytes },
+      bytesFrom: bytesFrom === 'samples' ? 'samples' : 'random',
+      seed,
+      prefix,
+    },
+    content: bytesFrom === 'jpeg' ? 'jpeg' : undefined,
     seconds: options.seconds,
     streams,
     clients: options.clients,
@@ -173,7 +183,7 @@ async function run(context: Context): Promise<void> {
   const { options, owned, cores, signal } = context;
   const sizes = sizesWithin('sizes', options.sizes, { min: 1, max: 64 * MiB });
   const streams = numbersWithin('streams', options.streams, { min: 1, max: 64 });
-  const bytesFrom = oneOf('bytes-from', options['bytes-from'], ['random', 'samples']);
+  const bytesFrom = oneOf('bytes-from', options['bytes-from'], ['random', 'samples', 'jpeg']);
   const target = await openTarget(context);
   if (target.grpcAddress === undefined)
     throw new BenchError('--grpc is missing; name the gRPC data plane of --endpoint as HOST:PORT.');

@@ -137,6 +137,7 @@ async function run(context: Context): Promise<void> {
   for (const [what, counts] of sections)
     if (counts.length > 0) growths.push(...(await measureSection(context, loads, plan, what, counts)));
   judge(context, growths);
+  report.remark('Puts are of bytes that begin as a JPEG does, which the gateway does not try to code.');
   const limited = remarkOn(report.points);
   if (limited !== undefined) report.remark(limited);
   if (sections[0][1].includes(1) && plan.sizes.length > 1)

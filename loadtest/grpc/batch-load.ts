@@ -6,8 +6,9 @@ import { Epoch } from '../../bench/rig/epoch.ts';
 import { Http2Batches } from '../../bench/rig/http2-batch.ts';
 import { PenstockClient } from '../../src/client/client.ts';
 import { Order } from '../../src/format/messages.ts';
-import { type DataSet, makeDataSet } from '../suite/data-set.ts';
+import type { DataSet } from '../suite/data-set.ts';
 import { BatchCheck, MessageRoom } from './batch-check.ts';
+import { dataOf } from './order-data.ts';
 import type { GetBatchOrder, Server } from './orders.ts';
 import { ownersOf } from './owners.ts';
 import { runStreams, type StreamsRun } from './run-streams.ts';
@@ -112,7 +113,7 @@ export async function loadBatches(
   isStopped: () => boolean,
   begin: () => void,
 ): Promise<StreamsRun> {
-  const dataSet = makeDataSet(order.dataSet);
+  const dataSet = dataOf(order);
   const { servers, batch, streams, seconds, rate } = order;
   const work = { order, dataSet, tally };
   const owners = ownersOf(dataSet, order.spread, servers.length);

@@ -19,6 +19,8 @@ interface Order {
   readonly spread: Spread;
   readonly bucket: string;
   readonly dataSet: DataSetSpec;
+  /** Bodies begin as a JPEG does. */
+  readonly content?: 'jpeg' | undefined;
   readonly seconds: number;
 }
 

@@ -4,7 +4,8 @@
  */
 import { PenstockClient } from '../../src/client/client.ts';
 import type { PutItem } from '../../src/client/put-queue.ts';
-import { type DataSet, makeDataSet } from '../suite/data-set.ts';
+import type { DataSet } from '../suite/data-set.ts';
+import { dataOf } from './order-data.ts';
 import type { PutBatchOrder, Server, VerifyOrder } from './orders.ts';
 import { ownerOf } from './owners.ts';
 import type { PutRun } from './single-load.ts';
@@ -27,7 +28,7 @@ export async function loadPutBatches(
   isStopped: () => boolean,
   begin: () => void,
 ): Promise<PutRun> {
-  const dataSet = makeDataSet(order.dataSet);
+  const dataSet = dataOf(order);
   const { servers, spread, bucket, streams, seconds } = order;
   const until = servers.map(() => 0);
   begin();
@@ -61,7 +62,7 @@ export async function loadPutBatches(
 
 /** Counts into `tally` what came back as it was put; and what did not. */
 export async function verifyPuts(order: VerifyOrder, tally: Tally, isStopped: () => boolean): Promise<void> {
-  const dataSet = makeDataSet(order.dataSet);
+  const dataSet = dataOf(order);
   const { servers, spread, bucket } = order;
   const step = Math.max(1, Math.min(VERIFIED_AT_ONCE, Math.floor(VERIFIED_BYTES_MAX / dataSet.sizeMax)));
   for (const [place, server] of servers.entries()) {

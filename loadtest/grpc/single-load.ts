@@ -4,8 +4,9 @@
  */
 import { signedGet, signedPut } from '../../bench/rig/signed-requests.ts';
 import type { Signer } from '../../src/format/sigv4-sign.ts';
-import { type DataSet, makeDataSet } from '../suite/data-set.ts';
+import type { DataSet } from '../suite/data-set.ts';
 import { KeptConnection } from './kept-connection.ts';
+import { dataOf } from './order-data.ts';
 import type { GetOrder, PutOrder, Server } from './orders.ts';
 import { ownersOf } from './owners.ts';
 import { runStreams, type StreamsRun } from './run-streams.ts';
@@ -73,7 +74,7 @@ export async function loadGets(
   isStopped: () => boolean,
   begin: () => void,
 ): Promise<StreamsRun> {
-  const dataSet = makeDataSet(order.dataSet);
+  const dataSet = dataOf(order);
   const { servers, connections, seconds, bucket } = order;
   const targets = targetsOf(servers);
   const owners = ownersOf(dataSet, order.spread, servers.length);
@@ -126,7 +127,7 @@ export async function loadPuts(
   isStopped: () => boolean,
   begin: () => void,
 ): Promise<PutRun> {
-  const dataSet = makeDataSet(order.dataSet);
+  const dataSet = dataOf(order);
   const { servers, connections, seconds, bucket } = order;
   const targets = targetsOf(servers);
   const owners = ownersOf(dataSet, order.spread, servers.length);

@@ -46,7 +46,7 @@ export function growthTable(title: string, what: string, growths: readonly Growt
   const header = ['load', 'flat', one ?? '', ...more.flatMap((name) => [name, `/ ${counts[0]}`])];
   const rows = growths.map(({ load, isJudged, isFlat, steps }) => [
     load,
-    isFlat ? 'yes' : isJudged ? 'NO' : 'no',
+    steps.length === 1 ? '–' : isFlat ? 'yes' : isJudged ? 'NO' : 'no',
     ...steps.flatMap(({ value, ratio }, i) =>
       i === 0 ? [formatFigure(value)] : [formatFigure(value), ratio.median.toFixed(2)],
     ),
