@@ -28,6 +28,7 @@ const TOKEN_MS = 12 * 3600 * 1000;
 export class BatchSession {
   readonly #session: ClientHttp2Session;
   readonly #authorization: string;
+  #receivedBytes = 0;
 
   private constructor(session: ClientHttp2Session, { credentials }: Route) {
     this.#session = session;
@@ -64,6 +65,10 @@ export class BatchSession {
     return !this.#session.closed && !this.#session.destroyed;
   }
 
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
   /** Never rejects. @param deadlineMs when the call is given up */
   getBatch(bucket: string, wanted: readonly Wanted[], deadlineMs = EXCHANGE_MS_MAX): Promise<Outcome> {
     if (!this.isOpen) return Promise.resolve(faulty('broken', 'the gRPC connection is closed'));
@@ -76,6 +81,9 @@ export class BatchSession {
       authorization: this.#authorization,
     });
     stream.end(requestOf(bucket, wanted));
+    stream.on('data', (chunk: Buffer) => {
+      this.#receivedBytes += chunk.length;
+    });
     return outcomeOf(stream, new BatchCheck(wanted), deadlineMs);
   }
 

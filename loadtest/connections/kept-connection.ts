@@ -22,6 +22,7 @@ export class KeptConnection {
   #isOpen = true;
   #exchanges = 0;
   #mayHaveBeenIdle = false;
+  #receivedBytes = 0;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -53,6 +54,10 @@ export class KeptConnection {
     return this.#isOpen;
   }
 
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
   /** A request is under way. */
   get isBusy(): boolean {
     return this.#waiting !== undefined;
@@ -82,6 +87,7 @@ export class KeptConnection {
   }
 
   #take(chunk: Buffer): void {
+    this.#receivedBytes += chunk.length;
     try {
       const answer = this.#reader.take(chunk);
       if (answer === undefined) return;
