@@ -99,6 +99,7 @@ function commandOf(name: string, purpose: string, table: ScenarioOptions): Comma
     .configureHelp({ showGlobalOptions: false })
     .configureOutput({ writeErr: () => {} })
     .addHelpText('after', EXIT_HELP)
+    .allowExcessArguments()
     .exitOverride();
 }
 
@@ -122,7 +123,7 @@ export function parseScenario<T extends ScenarioOptions>(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.helpDisplayed') return undefined;
-    throw new BenchError(`${error.message.replace(/^error: /, '')}. See --help.`);
+    throw new BenchError(`${error.message.replace(/^error: /, '').replace('\n', ' ')}. See --help.`);
   }
   if (command.args.length > 0) throw new BenchError(`"${command.args[0]}" is not an option. See --help.`);
   const given = command.opts<Record<string, unknown>>();
