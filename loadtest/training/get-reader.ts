@@ -30,8 +30,7 @@ export class SignedGets {
     this.#options = options;
   }
 
-  of(position: number, key: string): Buffer {
-    const nowMs = Date.now();
+  of(position: number, key: string, nowMs = Date.now()): Buffer {
     const known = this.#heads.get(position);
     if (known !== undefined && known.untilMs > nowMs) return known.bytes;
     const bytes = this.#sign(key, nowMs);
