@@ -1,6 +1,7 @@
 // HOT PATH (bench/batch.ts)
 /** One fill of a batch: the entries so far, and what is left of the buffer. */
-import type { BatchEntry, BatchOptions, ObjectInfo } from '../base/object-store.ts';
+import type { BatchEntry, BatchOptions } from '../base/batch-read.ts';
+import type { ObjectInfo } from '../base/object-store.ts';
 import type { Run } from './read-plan.ts';
 import { payloadViews } from './run-read.ts';
 

@@ -6,9 +6,10 @@
  * look-ups are timed in small groups; after a slow one the rest of the window, and windows for a while after it, have their pages
  * read by the thread pool first. No knob, and nothing is paid while the index is in memory.
  */
+
+import type { BatchOptions, BatchRef } from '../base/batch-read.ts';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { BatchOptions, BatchRef } from '../base/object-store.ts';
 import { Entry, EntryInfo, isPlainAt, payloadLengthAt } from '../format/index-entry.ts';
 import { INDEX_KEY_SCRATCH_BYTES, writeObjectIndexKey } from '../format/index-key.ts';
 import type { BatchTrace } from './batch-trace.ts';

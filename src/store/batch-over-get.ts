@@ -2,16 +2,9 @@
  * A batch for stores that have nothing better than `get`: slot after slot, in strict order, whatever order was asked for.
  */
 import { crc32 } from '@node-rs/crc32';
+import type { BatchEntry, BatchOptions, BatchRead, BatchRef } from '../base/batch-read.ts';
 import { asGatewayError, GatewayError } from '../base/errors.ts';
-import type {
-  BatchEntry,
-  BatchOptions,
-  BatchRead,
-  BatchRef,
-  ObjectInfo,
-  ObjectRead,
-  ObjectStore,
-} from '../base/object-store.ts';
+import type { ObjectInfo, ObjectRead, ObjectStore } from '../base/object-store.ts';
 
 type Getter = Pick<ObjectStore, 'head' | 'get'>;
 

@@ -1,6 +1,6 @@
 // HOT PATH (bench/batch.ts)
 /** Watches in which order a batch asks: by key, by place, or neither, which is soon known and then costs nothing. */
-import type { BatchRef } from '../base/object-store.ts';
+import type { BatchRef } from '../base/batch-read.ts';
 import type { Location } from '../format/manifest.ts';
 import { recordLength } from '../format/record.ts';
 

@@ -8,9 +8,10 @@
  * sends everything that is planned to the thread pool at once, bounded in bytes. `VolumeReader` decides which it is at the moment.
  */
 import { crc32 } from '@node-rs/crc32';
+import type { BatchEntry, BatchOptions, BatchRead, BatchRef } from '../base/batch-read.ts';
 import { asGatewayError, type GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { BatchEntry, BatchOptions, BatchRead, BatchRef, ObjectStore } from '../base/object-store.ts';
+import type { ObjectStore } from '../base/object-store.ts';
 import type { EntryInfo } from '../format/index-entry.ts';
 import type { Location } from '../format/manifest.ts';
 import { Filling } from './batch-filling.ts';
@@ -88,11 +89,14 @@ export class LocalBatch implements BatchRead {
     this.#lookup = new BatchLookup(engine, refs, { admit, trace: this.#trace, takesPlain: !this.#isStrict });
   }
 
-  fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[] {
+  fillNow(into: Buffer, entriesMax: number): readonly BatchEntry[] | undefined {
     const filling = new Filling(into, entriesMax, this.#options);
     this.#advance(filling);
-    if (filling.entries.length > 0 || this.#isDone) return filling.entries;
-    return this.#fillSlowly(filling, signal);
+    return filling.entries.length > 0 || this.#isDone ? filling.entries : undefined;
+  }
+
+  fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[] {
+    return this.fillNow(into, entriesMax) ?? this.#fillSlowly(new Filling(into, entriesMax, this.#options), signal);
   }
 
   unserved(): readonly number[] {

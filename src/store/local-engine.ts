@@ -1,10 +1,10 @@
 /** What the parts of the local store share: index, volumes, and the way to commit. */
 
+import type { BatchRef } from '../base/batch-read.ts';
 import type { ByteGate } from '../base/byte-gate.ts';
 import type { Clock, RandomSource } from '../base/clock.ts';
 import { GatewayError } from '../base/errors.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
-import type { BatchRef } from '../base/object-store.ts';
 import { Entry } from '../format/index-entry.ts';
 import { objectIndexKey } from '../format/index-key.ts';
 import { decodeManifest, type Manifest } from '../format/manifest.ts';

@@ -1,12 +1,11 @@
 /** The objects of the local store. `get` is HOT PATH (bench/read.ts): one look-up, one read, one await. */
+
+import type { BatchOptions, BatchRead, BatchRef } from '../base/batch-read.ts';
 import { checkReadConditions, checkWriteConditions, resolveRange } from '../base/conditions.ts';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
 import type {
-  BatchOptions,
-  BatchRead,
-  BatchRef,
   CopySource,
   GetOptions,
   HeadOptions,

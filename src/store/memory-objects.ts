@@ -1,12 +1,11 @@
 /** The objects of the memory store. */
+
+import type { BatchOptions, BatchRead, BatchRef } from '../base/batch-read.ts';
 import { checkReadConditions, checkWriteConditions, resolveRange } from '../base/conditions.ts';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
 import type {
-  BatchOptions,
-  BatchRead,
-  BatchRef,
   GetOptions,
   HeadOptions,
   ListEntry,

@@ -6,8 +6,9 @@
  * The hardest decision: it pays or not is seen in the cache alone, where every byte that was read ahead is either used or thrown away;
  * the window follows these counts (`AheadWindow`), so that wrong guesses and wrong advice cost a megabyte now and then.
  */
+
+import type { BatchRef } from '../base/batch-read.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { BatchRef } from '../base/object-store.ts';
 import { Entry } from '../format/index-entry.ts';
 import { afterPrefix, keyOfIndexKey, objectIndexKey } from '../format/index-key.ts';
 import { type Location, locationOf } from '../format/manifest.ts';

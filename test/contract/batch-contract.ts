@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
+import type { BatchEntry, BatchOptions, BatchRef } from '../../src/base/batch-read.ts';
 import { GatewayError } from '../../src/base/errors.ts';
 import { LIMITS } from '../../src/base/limits.ts';
 import type { BucketName } from '../../src/base/names.ts';
-import type { BatchEntry, BatchOptions, BatchRef } from '../../src/base/object-store.ts';
 import { ABSENT_BUCKET, bytesOf, bytesSource, found, KiB, key, MiB, noise, type Scene, storedFor } from './scene.ts';
 
 const FILL_BYTES = 64 * KiB;

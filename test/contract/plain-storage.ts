@@ -2,15 +2,8 @@
  * A storage whose infos are plain objects, so that tests can compare them whole: an implementation may answer with objects that
  * decode their fields when asked.
  */
-import type {
-  BatchOptions,
-  BatchRead,
-  ListPage,
-  ObjectInfo,
-  ObjectStore,
-  PutSource,
-  Storage,
-} from '../../src/base/object-store.ts';
+import type { BatchOptions, BatchRead } from '../../src/base/batch-read.ts';
+import type { ListPage, ObjectInfo, ObjectStore, PutSource, Storage } from '../../src/base/object-store.ts';
 
 function plain<T extends ObjectInfo | undefined>(info: T): T {
   if (info === undefined) return info;

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { BatchEntry } from '../../src/base/batch-read.ts';
 import { GatewayError } from '../../src/base/errors.ts';
-import type { BatchEntry, ObjectInfo } from '../../src/base/object-store.ts';
+import type { ObjectInfo } from '../../src/base/object-store.ts';
 import { BatchFrame, Encoding, Status } from '../../src/format/messages.ts';
 import { batchFrameHead, type FrameEnd } from '../../src/fronts/grpc/batch-frame.ts';
 import { statusOf } from '../../src/fronts/grpc/status.ts';

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
+import type { BatchRead, BatchRef } from '../../src/base/batch-read.ts';
 import { LIMITS } from '../../src/base/limits.ts';
 import type { BucketName } from '../../src/base/names.ts';
-import type { BatchRead, BatchRef, Storage } from '../../src/base/object-store.ts';
+import type { Storage } from '../../src/base/object-store.ts';
 import { Order } from '../../src/format/messages.ts';
 import { createMemoryStorage } from '../../src/store/memory-store.ts';
 import { bytesSource, KiB, key, MiB, noise, storedFor } from '../contract/scene.ts';

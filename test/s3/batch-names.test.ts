@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { BatchRef } from '../../src/base/object-store.ts';
+import type { BatchRef } from '../../src/base/batch-read.ts';
 import { END_NAME, memberName } from '../../src/fronts/s3/batch-names.ts';
 import { hostileKey } from '../contract/hostile-keys.ts';
 

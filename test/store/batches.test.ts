@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import type { BatchEntry, BatchOptions, BatchRef } from '../../src/base/batch-read.ts';
 import type { BucketName } from '../../src/base/names.ts';
-import type { BatchEntry, BatchOptions, BatchRef, ObjectStore } from '../../src/base/object-store.ts';
+import type { ObjectStore } from '../../src/base/object-store.ts';
 import { Entry } from '../../src/format/index-entry.ts';
 import { objectIndexKey } from '../../src/format/index-key.ts';
 import type { Location } from '../../src/format/manifest.ts';

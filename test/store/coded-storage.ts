@@ -1,5 +1,6 @@
 /** Stores whose objects are coded whenever somebody reads them, so that what holds of any storage can be seen to hold of coded ones. */
-import type { BatchRead, PutSource, Storage } from '../../src/base/object-store.ts';
+import type { BatchRead } from '../../src/base/batch-read.ts';
+import type { PutSource, Storage } from '../../src/base/object-store.ts';
 import { type Coder, type Encoded, PAYLOAD_CODEC } from '../../src/codec/object-coding.ts';
 import { CODEC } from '../../src/codec/plane-codec.ts';
 import { encodeCodedPayload } from '../../src/format/coded-payload.ts';

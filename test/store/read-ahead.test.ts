@@ -1,9 +1,10 @@
 /** Reading ahead: what was advised or follows in sequence is in memory when it is asked for, and wrong guesses end. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { BatchRef } from '../../src/base/batch-read.ts';
 import { LIMITS } from '../../src/base/limits.ts';
 import type { BucketName } from '../../src/base/names.ts';
-import type { BatchRef, ObjectStore } from '../../src/base/object-store.ts';
+import type { ObjectStore } from '../../src/base/object-store.ts';
 import { AheadWindow } from '../../src/cache/ahead-window.ts';
 import type { CachedReader } from '../../src/cache/cached-reader.ts';
 import { bytesSource, KiB, key, MiB, noise } from '../contract/scene.ts';

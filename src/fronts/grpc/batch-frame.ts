@@ -3,7 +3,7 @@
  * A BatchFrame without its payload. Entries are written by hand into one buffer: the generated encoder costs three times as much for
  * each, and nothing else of a batch is done a hundred thousand times a second.
  */
-import type { BatchEntry } from '../../base/object-store.ts';
+import type { BatchEntry } from '../../base/batch-read.ts';
 import { BatchEnd, Encoding } from '../../format/messages.ts';
 import { PREFIX_BYTES } from './message.ts';
 

@@ -3,10 +3,11 @@
  * What a GetBatch asks for: checked, and with who may read what. Promises: a reference that can name no object fails its slot, not the
  * call; what a failed slot hears is what its caller may know.
  */
+
+import type { BatchOptions, BatchRef } from '../../base/batch-read.ts';
 import { asGatewayError, GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { type BucketName, type ObjectKey, parseObjectKey } from '../../base/names.ts';
-import type { BatchOptions, BatchRef } from '../../base/object-store.ts';
 import { Encoding, type GetBatchRequest, Order, type SampleRef } from '../../format/messages.ts';
 import type { Credential } from '../../service/credentials.ts';
 import { absent, type DataPlane, mayRead, type OpenBucket, openBucket } from './access.ts';

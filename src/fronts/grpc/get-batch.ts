@@ -7,9 +7,9 @@
  * unserved slots reaches the client in time, and the client asks for these alone.
  */
 import assert from 'node:assert/strict';
+import type { BatchEntry, BatchRead } from '../../base/batch-read.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { BatchEntry, BatchRead } from '../../base/object-store.ts';
 import { GetBatchRequest, Status } from '../../format/messages.ts';
 import { callerOf, type DataPlane } from './access.ts';
 import { batchFrameHead, type FrameEnd } from './batch-frame.ts';
@@ -61,7 +61,8 @@ class Sending {
   readonly #call: ServerCall;
   readonly #asked: AskedBatch;
   readonly #batch: BatchRead;
-  readonly #stop = new AbortController();
+  /** Stops a fill that waits; made for the first that does. */
+  #stop: AbortController | undefined;
   /** Writes under way; never rejects. */
   readonly #writing = new Set<Promise<void>>();
   #writeError: Error | undefined;
@@ -79,17 +80,26 @@ class Sending {
 
   async run(): Promise<void> {
     const late = this.#watchDeadline();
-    const gone = () => this.#stop.abort(new GatewayError('InternalError', 'The call is over.'));
-    this.#call.signal.addEventListener('abort', gone, { once: true });
     try {
       while (!(await this.#sendFrame()));
       while (this.#writing.size > 0) await Promise.race(this.#writing);
       if (this.#writeError !== undefined) throw this.#writeError;
     } finally {
       clearTimeout(late);
-      this.#call.signal.removeEventListener('abort', gone);
+      if (this.#stop !== undefined) this.#call.signal.removeEventListener('abort', this.#gone);
       this.#count();
     }
+  }
+
+  readonly #gone = (): void => this.#stop?.abort(new GatewayError('InternalError', 'The call is over.'));
+
+  #stopSignal(): AbortSignal {
+    if (this.#stop === undefined) {
+      this.#stop = new AbortController();
+      this.#call.signal.addEventListener('abort', this.#gone, { once: true });
+      if (this.#call.signal.aborted) this.#gone();
+    }
+    return this.#stop.signal;
   }
 
   #watchDeadline(): NodeJS.Timeout | undefined {
@@ -100,7 +110,7 @@ class Sending {
     return setTimeout(
       () => {
         this.#isLate = true;
-        this.#stop.abort();
+        this.#stop?.abort();
       },
       Math.max(0, deadlineMs - margin - performance.now()),
     );
@@ -131,8 +141,8 @@ class Sending {
   async #fill(slab: Buffer): Promise<readonly BatchEntry[]> {
     if (this.#isLate) return [];
     try {
-      const filled = this.#batch.fill(slab, LIMITS.batchFrameEntriesMax, this.#stop.signal);
-      return filled instanceof Promise ? await filled : filled;
+      const now = this.#batch.fillNow?.(slab, LIMITS.batchFrameEntriesMax);
+      return now ?? (await this.#batch.fill(slab, LIMITS.batchFrameEntriesMax, this.#stopSignal()));
     } catch (error) {
       if (this.#isLate) return [];
       throw error;

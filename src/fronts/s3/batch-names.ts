@@ -5,7 +5,7 @@
  * Hardest decision: the name is the key, since people look for it and loaders take their sample's name and type from it, and only what a
  * file system would take for more than a name is escaped. What programs need to be sure of is in the records.
  */
-import type { BatchRef } from '../../base/object-store.ts';
+import type { BatchRef } from '../../base/batch-read.ts';
 
 /** The last member. Readers of WebDataset pass over what is below `__NAME__`. */
 export const END_NAME = '__penstock__/end.json';

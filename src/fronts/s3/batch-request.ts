@@ -7,10 +7,10 @@
  * https://www.rfc-editor.org/rfc/rfc8259
  */
 import { isUtf8 } from 'node:buffer';
+import type { BatchOptions, BatchRef } from '../../base/batch-read.ts';
 import { asGatewayError, GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { type BucketName, type ObjectKey, parseBucketName, parseObjectKey } from '../../base/names.ts';
-import type { BatchOptions, BatchRef } from '../../base/object-store.ts';
 
 export interface BatchRequest {
   readonly refs: readonly BatchRef[];

@@ -6,10 +6,11 @@
  * Hardest decision: slots are read in strict order whatever order was asked for, since a member of an archive is one piece and the store
  * may put other slots between the slices of a large object. "As the bytes come to hand" allows that, too.
  */
+
+import type { BatchOptions, BatchRef } from '../../base/batch-read.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { BucketName } from '../../base/names.ts';
-import type { BatchOptions, BatchRef } from '../../base/object-store.ts';
 import { mayReadObject, mayUseBucket } from '../../service/access.ts';
 import { parseBatch } from './batch-request.ts';
 import { BatchSender } from './batch-sender.ts';
