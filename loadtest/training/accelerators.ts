@@ -7,11 +7,11 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type Belongings, onCore } from '../../bench/measure/belongings.ts';
 import { BenchError } from '../../bench/measure/options.ts';
-import { type DataSetSpec, makeDataSet } from '../suite/data-set.ts';
+import { type DataSet, type DataSetSpec, makeDataSet } from '../suite/data-set.ts';
 import { runTrial, type TrialFigures, type TrialOrder } from './trial.ts';
 
 type Order =
-  /** What the trials to come read. The process makes keys, sizes and checksums itself. */
+  /** What trials to come read. The process makes keys, sizes and checksums itself. */
   | { readonly kind: 'data'; readonly spec: DataSetSpec }
   | { readonly kind: 'trial'; readonly order: TrialOrder }
   /** Ends the trial that runs. */
@@ -28,14 +28,16 @@ const LOAD_CORE = 1;
 
 /** Serves orders until whoever gives them goes away. */
 export function serveAccelerators(): void {
-  let data: ReturnType<typeof makeDataSet> | undefined;
+  const dataSets = new Map<string, DataSet>();
   let cut = new AbortController();
   const obey = async (order: Exclude<Order, { readonly kind: 'cut' }>): Promise<Reply> => {
     if (order.kind === 'data') {
-      data = makeDataSet(order.spec);
+      const data = makeDataSet(order.spec);
+      dataSets.set(order.spec.prefix, data);
       for (let i = 0; i < data.count; i += 1) data.crcOf(i); // or the first epoch would pay for it
       return { kind: 'ready' };
     }
+    const data = dataSets.get(order.order.prefix);
     if (data === undefined) throw new Error('a trial was ordered before its data set');
     cut = new AbortController();
     return { kind: 'figures', figures: await runTrial(order.order, data, cut.signal) };

@@ -11,9 +11,11 @@ import type { ScenarioContext } from '../suite/scenario.ts';
 import { openPeer, openTarget, type Target } from '../suite/target.ts';
 import { BUCKET, upload } from '../suite/upload.ts';
 import { Accelerators } from './accelerators.ts';
+import { coreSeconds } from './core-time.ts';
 import {
   judged,
   loadRemarks,
+  neighbourRemarks,
   plotOf,
   pointOf,
   ratiosOf,
@@ -22,7 +24,7 @@ import {
   tableOf,
   verdictOf,
 } from './figures.ts';
-import { planOf, type Room, type TRAINING_OPTIONS, type TrainingPlan, type Way } from './plan.ts';
+import { dataSetFor, planOf, type Room, type TRAINING_OPTIONS, type TrainingPlan, type Way } from './plan.ts';
 import { nextTrial } from './search.ts';
 import type { TrialOrder } from './trial.ts';
 import { BATCHES_PER_ACCELERATOR } from './workloads.ts';
@@ -32,10 +34,14 @@ type Context = ScenarioContext<ScenarioValues<typeof COMMON_OPTIONS & typeof TRA
 /** Of what is free. */
 const DISK_SHARE = 0.25;
 const WARM_SECONDS = 1;
+/** Where a gateway of ours runs. */
+const SERVER_CORE = 0;
+const UNKNOWN = { serverCpuSeconds: undefined, othersCpuSeconds: undefined };
 
 interface Contender {
   readonly target: Target;
   readonly way: Way;
+  readonly dataSet: DataSet;
 }
 
 export async function runTraining(context: Context): Promise<void> {
@@ -45,11 +51,17 @@ export async function runTraining(context: Context): Promise<void> {
   const target = await openTarget(context);
   const targets = options.compare === '' ? [target] : [target, openPeer(context, target)];
   const contenders = contendersOf(plan, targets);
-  const dataSet = makeDataSet(plan.dataSet);
-  for (const one of targets) await upload(one, dataSet, BUCKET, { signal, progress });
+  if (contenders.length < plan.ways.length * targets.length)
+    report.remark('GetBatch was left out where no data plane is known: --grpc HOST:PORT names it.');
   const accelerators = new Accelerators(owned, context.cores, signal);
-  await accelerators.prepare(plan.dataSet);
-  for (const contender of contenders) await ask(contender, dataSet);
+  const uploadAll = async (): Promise<void> => {
+    for (const { target: one, dataSet } of contenders) await upload(one, dataSet, BUCKET, { signal, progress });
+  };
+  const prepareAll = async (): Promise<void> => {
+    for (const way of plan.ways) await accelerators.prepare(dataSetFor(plan, way));
+  };
+  await Promise.all([uploadAll(), prepareAll()]);
+  for (const contender of contenders) await ask(contender);
   const run = new TrainingRun(context, plan, accelerators);
   await run.warm(contenders);
   try {
@@ -66,9 +78,11 @@ function roomHere(): Room {
 }
 
 /** @throws BenchError when nothing of what was asked for can be done */
-function contendersOf({ ways }: TrainingPlan, targets: readonly Target[]): Contender[] {
+function contendersOf(plan: TrainingPlan, targets: readonly Target[]): Contender[] {
   const contenders = targets.flatMap((target) =>
-    ways.filter(({ by }) => by === 's3' || target.grpcAddress !== undefined).map((way) => ({ target, way })),
+    plan.ways
+      .filter(({ by }) => by === 's3' || target.grpcAddress !== undefined)
+      .map((way) => ({ target, way, dataSet: makeDataSet(dataSetFor(plan, way)) })),
   );
   const first = targets[0] as Target;
   if (contenders.some(({ target }) => target === first)) return contenders;
@@ -76,7 +90,7 @@ function contendersOf({ ways }: TrainingPlan, targets: readonly Target[]): Conte
 }
 
 /** Reads one object as users do, whose refusals say more than those of the load. @throws BenchError */
-async function ask({ target, way }: Contender, dataSet: DataSet): Promise<void> {
+async function ask({ target, way, dataSet }: Contender): Promise<void> {
   if (way.by !== 'batch' || target.grpcAddress === undefined) return;
   const { accessKeyId, secretKey } = target.credentials;
   const client = new PenstockClient({ endpoint: target.grpcAddress, accessKeyId, secretKey, bucket: BUCKET });
@@ -105,13 +119,14 @@ class TrainingRun {
   async warm(contenders: readonly Contender[]): Promise<void> {
     const { report, progress } = this.#context;
     progress.timed('warming up', contenders.length * WARM_SECONDS);
-    for (const { target, way } of contenders) {
-      const order = { ...this.#order({ target, way }, 1), epochs: 1, seconds: WARM_SECONDS, isOnePass: false };
+    for (const contender of contenders) {
+      const { target, way } = contender;
+      const order = { ...this.#order(contender, 1), epochs: 1, seconds: WARM_SECONDS, isOnePass: false };
       const figures = await this.#accelerators.run(order);
       if (figures.firstError === undefined) continue;
       if (figures.objects === 0)
         throw new BenchError(`${way.load} of ${target.name} bring nothing: ${figures.firstError}.`);
-      const measured = { target: target.name, way, accelerators: 1, figures, serverCpuSeconds: undefined };
+      const measured = { target: target.name, way, accelerators: 1, figures, ...UNKNOWN };
       this.#record(judged(measured, this.#plan.workload));
     }
     report.remark('Each way was warmed up by one accelerator before its first trial.');
@@ -144,22 +159,29 @@ class TrainingRun {
     if (tried.length === 0) return;
     report.table(tableOf(workload, tried));
     report.plot(plotOf(workload, tried));
-    for (const sentence of loadRemarks(tried)) report.remark(sentence);
+    for (const sentence of [...loadRemarks(tried), ...neighbourRemarks(tried)]) report.remark(sentence);
     for (const ratio of searchMax === undefined ? ratiosOf(tried) : []) report.ratio(ratio);
     const verdict = (searchMax === undefined ? verdictOf : searchVerdictOf)(workload, tried);
     if (verdict !== undefined) report.verdict(verdict.isPassed, verdict.text);
     else report.remark('No verdict: the load generator, and not the target, kept accelerators waiting.');
   }
 
-  async #try({ target, way }: Contender, accelerators: number): Promise<Tried> {
+  async #try(contender: Contender, accelerators: number): Promise<Tried> {
+    const { target, way } = contender;
     const { options, progress } = this.#context;
     const { workload } = this.#plan;
     progress.timed(`${accelerators} accelerators by ${way.load} on ${target.name}`, options.epochs * options.seconds);
-    const work = () => this.#accelerators.run(this.#order({ target, way }, accelerators));
+    const work = () => this.#accelerators.run(this.#order(contender, accelerators));
     const pids = target.pids();
+    const before = coreSeconds(SERVER_CORE);
     const { user, system, result: figures } = await cpuOf(pids, work);
-    const serverCpuSeconds = pids.length === 0 ? undefined : user + system;
-    const tried = judged({ target: target.name, way, accelerators, figures, serverCpuSeconds }, workload);
+    const busy = (coreSeconds(SERVER_CORE) ?? Number.NaN) - (before ?? Number.NaN);
+    const isOwn = pids.length > 0;
+    const serverCpuSeconds = isOwn ? user + system : undefined;
+    const isAlone = isOwn && this.#context.cores > 1 && !Number.isNaN(busy);
+    const othersCpuSeconds = isAlone ? Math.max(0, busy - user - system) : undefined;
+    const measured = { target: target.name, way, accelerators, figures, serverCpuSeconds, othersCpuSeconds };
+    const tried = judged(measured, workload);
     this.#tried.push(tried);
     this.#record(tried);
     const au = (tried.judgement.au * 100).toFixed(1);
@@ -177,16 +199,16 @@ class TrainingRun {
     if (firstError !== undefined) report.remark(`First error by ${tried.way.load} on ${tried.target}: ${firstError}.`);
   }
 
-  #order({ target, way }: Contender, accelerators: number): TrialOrder {
+  #order({ target, way, dataSet }: Contender, accelerators: number): TrialOrder {
     const { options } = this.#context;
-    const { workload, dataSet } = this.#plan;
-    const { batch, computeMs } = workload;
+    const { batch, computeMs } = this.#plan.workload;
     return {
       by: way.by,
       endpoint: target.endpoint.origin,
       grpcAddress: target.grpcAddress ?? '',
       credentials: target.credentials,
       bucket: BUCKET,
+      prefix: dataSet.spec.prefix,
       accelerators,
       batch,
       computeMs,

@@ -16,6 +16,8 @@ export interface Tried {
   readonly figures: TrialFigures;
   /** Absent for a target that is not ours. */
   readonly serverCpuSeconds: number | undefined;
+  /** CPU time that others took on the core of the target meanwhile; absent where that cannot be told. */
+  readonly othersCpuSeconds: number | undefined;
   readonly judgement: Judgement;
   /** Why the load generator is the limit; undefined when it is not. */
   readonly loadLimit: string | undefined;
@@ -85,10 +87,17 @@ function nameOf({ target, way }: Tried): string {
 
 export function tableOf(workload: Workload, tried: readonly Tried[]): Table {
   const names = ['target', 'by', 'accelerators', 'AU, %', 'without read-ahead, %', 'samples/s', 'MB/s'];
-  const cpu = ['server CPU an object, µs', 'objects/s a server core', 'load CPU, %', ''];
+  const cpu = [
+    'server CPU an object, µs',
+    'objects/s a server core',
+    'server CPU, %',
+    'others on its core, %',
+    'load CPU, %',
+    '',
+  ];
   const rows = [...groupsOf(tried).values()]
     .flat()
-    .map(({ target, way, accelerators, figures, serverCpuSeconds, judgement }) => [
+    .map(({ target, way, accelerators, figures, serverCpuSeconds, othersCpuSeconds, judgement }) => [
       target,
       way.load,
       String(accelerators),
@@ -98,6 +107,8 @@ export function tableOf(workload: Workload, tried: readonly Tried[]): Table {
       formatFigure(megabytesPerSecond(figures)),
       serverCpuSeconds === undefined ? '' : formatFigure((serverCpuSeconds * 1e6) / figures.objects),
       serverCpuSeconds === undefined ? '' : formatFigure(figures.objects / serverCpuSeconds),
+      shareOf(serverCpuSeconds, figures),
+      shareOf(othersCpuSeconds, figures),
       (figures.loadCpuShare * 100).toFixed(0),
       WORDS[judgement.outcome],
     ]);
@@ -136,6 +147,25 @@ export function loadRemarks(tried: readonly Tried[]): string[] {
       `${target}, ${way.load}, ${accelerators} accelerators: the load generator was the limit (${loadLimit}); ${meaning}.`,
     ];
   });
+}
+
+/** More than this of the target's core, and its figures are those of a smaller machine. */
+const OTHERS_SHARE_MAX = 0.1;
+
+/** A sentence where trials that did not pass shared the core of the target with others. */
+export function neighbourRemarks(tried: readonly Tried[]): string[] {
+  const disturbed = tried.filter(({ othersCpuSeconds = 0, figures, judgement }) => {
+    return judgement.outcome !== 'passed' && othersCpuSeconds > OTHERS_SHARE_MAX * figures.seconds;
+  });
+  if (disturbed.length === 0) return [];
+  const most = Math.max(...disturbed.map(({ othersCpuSeconds = 0, figures }) => othersCpuSeconds / figures.seconds));
+  return [
+    `Other processes took up to ${percent(most)} of the target's core in ${disturbed.length} of the trials that did not pass: on a core of its own it may hold more accelerators.`,
+  ];
+}
+
+function shareOf(cpuSeconds: number | undefined, { seconds }: TrialFigures): string {
+  return cpuSeconds === undefined ? '' : ((cpuSeconds / seconds) * 100).toFixed(0);
 }
 
 export interface Verdict {

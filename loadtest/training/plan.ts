@@ -46,7 +46,7 @@ export const TRAINING_OPTIONS = {
     'a third way: GetBatch that tells the keys of a later batch. The rules of the benchmark forbid this',
   ],
   objects: [0, 'objects of the data set; 0: 500 batches for each accelerator', { min: 0, max: OBJECTS_MAX }],
-  'data-mib': [1024, 'largest data set in MiB', { min: 1, max: 64 * 1024 * 1024 }],
+  'data-mib': [1024, 'largest data set in MiB; each way to read has one of its own', { min: 1, max: 64 * 1024 * 1024 }],
   scale: [1, 'divides the size of the objects, for those that are too large for this machine', { min: 1, max: 1e6 }],
   'bytes-from': ['random', 'random bytes, or samples: the images of samples/'],
 } as const;
@@ -64,6 +64,11 @@ export interface Way {
   readonly readers: number;
 }
 
+/** Each way reads objects of its own: what one of them brings into the memory of a target must not serve another. */
+export function dataSetFor({ dataSet }: TrainingPlan, { by, withHints }: Way): DataSetSpec {
+  return { ...dataSet, prefix: `${dataSet.prefix}/${withHints ? 'hints' : by}` };
+}
+
 export interface TrainingPlan {
   readonly workload: Workload;
   readonly ways: readonly Way[];
@@ -71,6 +76,7 @@ export interface TrainingPlan {
   readonly accelerators: readonly number[];
   /** Absent: no search. */
   readonly searchMax?: number;
+  /** Of every way, but for the prefix. */
   readonly dataSet: DataSetSpec;
   readonly remarks: readonly string[];
 }

@@ -23,6 +23,8 @@ export interface TrialOrder {
   readonly grpcAddress: string;
   readonly credentials: Credentials;
   readonly bucket: string;
+  /** Of the data set, which was announced before. */
+  readonly prefix: string;
   readonly accelerators: number;
   readonly batch: number;
   readonly computeMs: number;

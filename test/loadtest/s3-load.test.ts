@@ -126,7 +126,12 @@ test('a server that ends the connection after each answer is no error', async ()
 });
 
 test('an endpoint that does not answer ends the load with words', async () => {
-  const server = createTcpServer((socket) => socket.destroy());
+  let connections = 0;
+  const server = createTcpServer((socket) => {
+    connections += 1;
+    socket.on('error', () => {});
+    socket.resume().end();
+  });
   const origin = await originOf(server);
   const settings = { origin, connections: 2, seconds: 20, rate: 0 };
   const never = new AbortController().signal;
@@ -134,6 +139,7 @@ test('an endpoint that does not answer ends the load with words', async () => {
     name: 'BenchError',
     message: `${origin} answered no request as it should (GET: the connection ended before the answer).`,
   });
+  assert.ok(connections < 300, `${connections} connections were made`);
   server.close();
   await once(server, 'close');
   await assert.rejects(runLoad(settings, inTurns(GET), never), /answered no request as it should/);

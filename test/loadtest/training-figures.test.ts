@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NO_ERRORS } from '../../loadtest/suite/run-report.ts';
+import { coreSecondsIn } from '../../loadtest/training/core-time.ts';
 import {
   judged,
   loadRemarks,
+  neighbourRemarks,
   plotOf,
   pointOf,
   ratiosOf,
@@ -12,14 +14,14 @@ import {
   tableOf,
   verdictOf,
 } from '../../loadtest/training/figures.ts';
-import { planOf, TRAINING_OPTIONS, type TrainingValues, type Way } from '../../loadtest/training/plan.ts';
+import { dataSetFor, planOf, TRAINING_OPTIONS, type TrainingValues, type Way } from '../../loadtest/training/plan.ts';
 import { workloadOf } from '../../loadtest/training/workloads.ts';
 
 const RETINANET = workloadOf('retinanet-b200');
 const S3: Way = { load: 'S3 GETs', by: 's3', withHints: false, readers: 8 };
 const BATCH: Way = { load: 'GetBatch', by: 'batch', withHints: false, readers: 2 };
 
-function tried(way: Way, accelerators: number, au: number, loadCpuShare = 0.3): Tried {
+function tried(way: Way, accelerators: number, au: number, loadCpuShare = 0.3, othersCpuSeconds = 0): Tried {
   const epoch = { au, steadyAu: au, steps: 100, seconds: 5, samples: 2400 * accelerators };
   const figures = {
     epochs: [epoch, epoch],
@@ -35,7 +37,7 @@ function tried(way: Way, accelerators: number, au: number, loadCpuShare = 0.3): 
     batchP99Ms: 40,
   };
   const serverCpuSeconds = (way.by === 's3' ? 1 : 0.5) * accelerators;
-  return judged({ target: 'penstock', way, accelerators, figures, serverCpuSeconds }, RETINANET);
+  return judged({ target: 'penstock', way, accelerators, figures, serverCpuSeconds, othersCpuSeconds }, RETINANET);
 }
 
 test('a point has what was read, what it cost, and the utilization', () => {
@@ -84,6 +86,24 @@ test('one trial that fails fails the run, and one that the load generator kept f
     /4 accelerators: the load generator was the limit .* no failure of the target/,
   );
   assert.deepEqual(loadRemarks([passed, failed]), []);
+});
+
+test('a trial that failed beside other processes on the core of the target is told', () => {
+  const [text] = neighbourRemarks([tried(S3, 4, 0.5, 0.3, 4), tried(S3, 8, 0.4, 0.3, 0.5), tried(S3, 1, 1, 0.3, 5)]);
+  assert.match(text ?? '', /up to 40 % of the target's core in 1 of the trials/);
+  assert.deepEqual(neighbourRemarks([tried(S3, 1, 1, 0.3, 5)]), []);
+});
+
+test('the time of a core is read without that of interrupts', () => {
+  const stat = 'cpu  9 9 9 9\ncpu0 100 20 30 4000 5 6 7 8 0 0\ncpu1 1 2 3 4 5 6 7 8 0 0\nintr 5';
+  assert.equal(coreSecondsIn(stat, 0), 1.5);
+  assert.equal(coreSecondsIn(stat, 2), undefined);
+});
+
+test('every way reads objects of its own', () => {
+  const made = plan({ 'with-hints': true });
+  const prefixes = made.ways.map((way) => dataSetFor(made, way).prefix);
+  assert.equal(new Set(prefixes).size, 3);
 });
 
 test('a search says how many pass by each way and what stopped it', () => {
