@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { BenchError } from '../bench/measure/options.ts';
 import { alternate, ratioOf, type Series } from '../bench/measure/rounds.ts';
 import { type BatchPlan, batchDataSet, batchLoads, batchPlan, type Load } from './grpc/batch-plan.ts';
-import { contenderOf } from './grpc/contender.ts';
+import { contenderOf, WARM_OPTION } from './grpc/contender.ts';
 import { AS_LOAD, LoadProcess, serveLoads } from './grpc/load-process.ts';
 import { loadTable } from './grpc/load-table.ts';
 import { CPU, RATE, remarkOn } from './grpc/turn.ts';
@@ -34,7 +34,8 @@ const OPTIONS = {
   connections: [64, 'kept connections of the single GETs', { min: 1, max: 4096 }],
   'compare-grpc': ['', 'HOST:PORT of the gRPC data plane of --compare'],
   ...ROUND_OPTIONS,
-  seconds: [2, 'length of one load', { min: 1, max: 3600 }],
+  seconds: [2, 'length of one load', { min: 0.1, max: 3600, fractions: true }],
+  'warm-seconds': WARM_OPTION,
 } as const;
 
 type Options = ScenarioValues<typeof COMMON_OPTIONS & typeof OPTIONS>;
@@ -90,7 +91,12 @@ async function measureSize(
   const all = allLoads(context, plan, targets, bytes);
   const contenders = all.map(({ target, load, name }) => {
     const turn = { target: target.name, load: load.name, at: load.at, order: load.order, pids: target.pids };
-    return contenderOf(context, loads, { name, warmObjects: WARM_OBJECTS, turn: () => turn });
+    return contenderOf(context, loads, {
+      name,
+      warmObjects: WARM_OBJECTS,
+      warmSeconds: options['warm-seconds'],
+      turn: () => turn,
+    });
   });
   await alternate(contenders, 1); // the warm-up
   const series = await alternate(contenders, options.rounds, (round, name, measures) => {

@@ -42,9 +42,9 @@ const OPTIONS = {
     'random',
     'random (which the gateway tries to code), jpeg (random, but for their beginning) or samples (images of samples/)',
   ],
-  'no-fio': [false, 'do not compare with fio'],
+  'without-fio': [false, 'do not compare with fio'],
   ...ROUND_OPTIONS,
-  seconds: [3, 'length of one load, shorter where 1 GiB is written before', { min: 1, max: 60 }],
+  seconds: [3, 'length of one load, shorter where 1 GiB is written before', { min: 0.1, max: 60, fractions: true }],
 } as const;
 
 type Options = ScenarioValues<typeof COMMON_OPTIONS & typeof OPTIONS>;
@@ -166,7 +166,7 @@ async function measureSize(rig: Rig, bytes: number, streams: readonly number[]):
 
 /** Folder for fio on the disk of our gateway, or why there is none. */
 function fioFolder({ options, owned, report }: Context, target: Target): string | undefined {
-  if (options['no-fio']) return undefined;
+  if (options['without-fio']) return undefined;
   const version = spawnSync('fio', ['--version'], { encoding: 'utf8' });
   if (target.admin === undefined)
     report.remark('No comparison with fio: the disk of a gateway that runs already is not known.');

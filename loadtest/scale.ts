@@ -7,6 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { BenchError } from '../bench/measure/options.ts';
 import { oneOf } from './grpc/batch-plan.ts';
+import { WARM_OPTION } from './grpc/contender.ts';
 import { AS_LOAD, LoadProcess, serveLoads } from './grpc/load-process.ts';
 import { CPU, remarkOn } from './grpc/turn.ts';
 import { type Contest, closeAll, fillAll, measureAll, openStores, openWorkers } from './scaling/contest.ts';
@@ -36,7 +37,8 @@ const OPTIONS = {
   inputs: ['', 'of --model: inputs as docs/scaling-inputs.json, or the JSON report of a run of scale'],
   'save-inputs': ['', 'of --model: write its inputs to this file'],
   ...ROUND_OPTIONS,
-  seconds: [1, 'length of one load, shorter where 128 MiB are written before', { min: 1, max: 600 }],
+  seconds: [1, 'length of one load, shorter where 128 MiB are written before', { min: 0.1, max: 600, fractions: true }],
+  'warm-seconds': WARM_OPTION,
 } as const;
 
 type Options = ScenarioValues<typeof COMMON_OPTIONS & typeof OPTIONS>;
@@ -110,9 +112,9 @@ async function measureSection(
 }
 
 function planOf(options: Options): Plan {
-  const { objects, batch, seconds, rounds, seed } = options;
+  const { objects, batch, seconds, rounds, seed, 'warm-seconds': warmSeconds } = options;
   return {
-    ...{ objects, batch, seconds, rounds, seed },
+    ...{ objects, batch, seconds, rounds, seed, warmSeconds },
     sizes: sizesWithin('sizes', options.sizes, { min: 1, max: 16 * MiB }, 4),
     spread: oneOf('spread', options.spread, ['rendezvous', 'ranges']),
   };

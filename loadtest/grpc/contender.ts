@@ -12,13 +12,20 @@ import type { LoadProcess } from './load-process.ts';
 import { type Measured, measuresOf, runTurn, type Turn, troubleOf } from './turn.ts';
 
 const WARM_TURN_SECONDS = 1;
-const WARM_SECONDS_MAX = 6;
+
+/** For the scenarios whose servers warm up like this. */
+export const WARM_OPTION = [
+  6,
+  'the longest that a load warms the servers up, uncounted, before its rounds',
+  { min: 0, max: 600 },
+] as const;
 
 export interface LoadContender {
   /** Among those that it is compared with. */
   readonly name: string;
-  /** The warm-up goes on until so many were served, or for six seconds; by default it is one turn. */
+  /** The warm-up, which is one turn at least, goes on until so many were served, or for so long. */
   readonly warmObjects?: number;
+  readonly warmSeconds?: number;
   /** What is loaded in its nth turn, the turns of the warm-up included. */
   turn(nth: number): Turn;
   /** After every turn, before the next. */
@@ -29,7 +36,7 @@ export interface LoadContender {
 export function contenderOf(
   { report, signal }: Pick<ScenarioContext, 'report' | 'signal'>,
   loads: LoadProcess,
-  { name, warmObjects = 0, turn, after }: LoadContender,
+  { name, warmObjects = 0, warmSeconds = 0, turn, after }: LoadContender,
 ): Contender {
   let [nth, round] = [0, 0];
   const runOnce = async (secondsMax: number): Promise<Measured> => {
@@ -44,7 +51,7 @@ export function contenderOf(
     return measured;
   };
   const warmUp = async (): Promise<Measured> => {
-    const endMs = performance.now() + WARM_SECONDS_MAX * 1000;
+    const endMs = performance.now() + warmSeconds * 1000;
     let measured = await runOnce(WARM_TURN_SECONDS);
     for (let { objects } = measured.point; objects < warmObjects && performance.now() < endMs; ) {
       measured = await runOnce(WARM_TURN_SECONDS);

@@ -12,8 +12,9 @@ import { ownersOf } from './owners.ts';
 import { runStreams, type StreamsRun } from './run-streams.ts';
 import type { Tally } from './tally.ts';
 
-/** Signed ahead; further ones as they are sent. */
+/** Signed ahead; further ones as they are sent. PUTs are each sent once: no more than can be in the time. */
 const HEADS_MAX = 50_000;
+const PUTS_A_SECOND = 5000;
 
 function signerOf({ credentials }: Server): Signer {
   return { accessKeyId: credentials.accessKeyId, secret: credentials.secretKey, region: credentials.region };
@@ -62,8 +63,12 @@ async function exchange({ url, idle }: Target, tally: Tally, { head, body, judge
   }
 }
 
-function headsOf(dataSet: DataSet, headOf: (position: number) => string): (position: number) => string {
-  const heads = Array.from({ length: Math.min(dataSet.count, HEADS_MAX) }, (_, position) => headOf(position));
+function headsOf(
+  dataSet: DataSet,
+  headsMax: number,
+  headOf: (position: number) => string,
+): (position: number) => string {
+  const heads = Array.from({ length: Math.min(dataSet.count, headsMax) }, (_, position) => headOf(position));
   return (position) => heads[position] ?? headOf(position);
 }
 
@@ -79,7 +84,7 @@ export async function loadGets(
   const targets = targetsOf(servers);
   const owners = ownersOf(dataSet, order.spread, servers.length);
   const targetOf = (position: number): Target => targets[owners[position] as number] as Target;
-  const headOf = headsOf(dataSet, (position) => {
+  const headOf = headsOf(dataSet, HEADS_MAX, (position) => {
     const { url, signer } = targetOf(position);
     return signedGet(`/${bucket}/${dataSet.keyOf(position)}`, url.host, Date.now(), signer);
   });
@@ -132,7 +137,7 @@ export async function loadPuts(
   const targets = targetsOf(servers);
   const owners = ownersOf(dataSet, order.spread, servers.length);
   const targetOf = (position: number): Target => targets[owners[position] as number] as Target;
-  const headOf = headsOf(dataSet, (position) => {
+  const headOf = headsOf(dataSet, Math.min(HEADS_MAX, Math.ceil(PUTS_A_SECOND * seconds)), (position) => {
     const { url, signer } = targetOf(position);
     const path = `/${bucket}/${dataSet.keyOf(position)}`;
     return signedPut(path, url.host, Date.now(), dataSet.sizeOf(position), {}, signer);

@@ -48,6 +48,7 @@ export interface Contest {
   readonly seconds: number;
   readonly rounds: number;
   readonly seed: number;
+  readonly warmSeconds: number;
 }
 
 type Context = Parameters<typeof openTarget>[0];
@@ -202,6 +203,7 @@ export async function measureAll(contest: Contest): Promise<Contested> {
       contenderOf(context, loads, {
         name: nameOf(kind, setting),
         warmObjects: kind.warmObjects * setting.targets.length * (what === 'workers' ? setting.count : 1),
+        warmSeconds: contest.warmSeconds,
         turn: (nth) => ({
           ...{ target: 'penstock', load: kind.load, at: { [what]: setting.count } },
           order: kind.order(setting, nth),
