@@ -33,7 +33,8 @@ type Context = ScenarioContext<ScenarioValues<typeof COMMON_OPTIONS & typeof TRA
 
 /** Of what is free. */
 const DISK_SHARE = 0.25;
-const WARM_SECONDS = 1;
+/** At most: as a rule the data set was read by then. */
+const WARM_SECONDS = 10;
 /** Where a gateway of ours runs. */
 const SERVER_CORE = 0;
 const UNKNOWN = { serverCpuSeconds: undefined, othersCpuSeconds: undefined };
@@ -115,13 +116,17 @@ class TrainingRun {
     this.#accelerators = accelerators;
   }
 
-  /** What runs for the first time is slow: one short trial each, of which only errors are kept. */
+  /**
+   * What runs for the first time is slow, and what a target keeps in memory is not there yet: trials of a search would not be alike. So each way
+   * reads its data set once as fast as it can; only errors are kept.
+   */
   async warm(contenders: readonly Contender[]): Promise<void> {
     const { report, progress } = this.#context;
     progress.timed('warming up', contenders.length * WARM_SECONDS);
     for (const contender of contenders) {
       const { target, way } = contender;
-      const order = { ...this.#order(contender, 1), epochs: 1, seconds: WARM_SECONDS, isOnePass: false };
+      const bounds = { epochs: 1, seconds: WARM_SECONDS, isOnePass: true, computeMs: 0 };
+      const order = { ...this.#order(contender, 1), ...bounds };
       const figures = await this.#accelerators.run(order);
       if (figures.firstError === undefined) continue;
       if (figures.objects === 0)
@@ -129,7 +134,9 @@ class TrainingRun {
       const measured = { target: target.name, way, accelerators: 1, figures, ...UNKNOWN };
       this.#record(judged(measured, this.#plan.workload));
     }
-    report.remark('Each way was warmed up by one accelerator before its first trial.');
+    report.remark(
+      `Before its first trial each way read its data set once, or for ${WARM_SECONDS} seconds: what a target keeps in memory was there.`,
+    );
   }
 
   /** Contenders take turns at every number. */
