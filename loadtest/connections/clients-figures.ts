@@ -17,7 +17,7 @@ export interface ClientStep {
   readonly pacing?: Paced;
   /** After the connections were opened. */
   readonly openBytes?: number;
-  /** Bytes more than before, for each. */
+  /** Bytes more than before in processes that hold connections, for each of them. */
   readonly perConnection?: number;
   readonly latency?: Percentiles;
 }
@@ -33,7 +33,9 @@ export function addClientFigures(report: RunRecorder, steps: readonly ClientStep
   if (steps.some(({ states }) => states.length > 0)) {
     const rows = memoryRows(steps);
     report.table({ title: 'Resident memory without the page cache, MB, by process', rows });
-    report.remark('Memory is RssAnon of every process of the target: buffers of the kernel are not in it.');
+    report.remark(
+      'Memory is RssAnon of every process of the target: buffers of the kernel are not in it. KB each leaves out the keeper, which has no connections.',
+    );
   }
   addPlots(report, steps);
 }

@@ -18,7 +18,7 @@ import { LoadProcess } from './load-process.ts';
 import { type Cost, costOf, latencyOf, pointOf } from './measured.ts';
 import type { Protocol } from './member.ts';
 import { allowConnections } from './open-files.ts';
-import { statesOf, totalOf } from './process-state.ts';
+import { connectionBytes, statesOf, totalOf } from './process-state.ts';
 import { routeOf } from './route.ts';
 
 export interface ClientsPlan {
@@ -108,19 +108,20 @@ class Walk {
     await this.#crew.ask('close', undefined);
     await this.#settle();
     const states = this.#states();
-    this.#baseBytes = totalOf(states, 'anonymousBytes');
+    this.#baseBytes = connectionBytes(states);
     this.#steps.push({ target: this.#target.name, name: 'before', connections: 0, protocol: 's3', states });
   }
 
   async step(protocol: Protocol, total: number): Promise<void> {
     const { signal, progress } = this.#context;
     if (signal.aborted) return;
-    const baseBytes = protocol === 's3' ? this.#baseBytes : this.#memory();
+    const baseBytes = protocol === 's3' ? this.#baseBytes : connectionBytes(this.#states());
     const before = this.#open[protocol];
     const opening = await this.#cost(() => this.#crew.ask('open', { protocol, count: total - before }));
     this.#open[protocol] += opening.result.opened;
     await this.#settle();
-    const openBytes = this.#memory();
+    const openStates = this.#states();
+    const openBytes = totalOf(openStates, 'anonymousBytes');
     const { rate, seconds } = this.#plan;
     const pacing = await this.#cost(() => this.#crew.ask('pace', { protocol, rate, seconds }));
     await this.#settle();
@@ -129,7 +130,8 @@ class Walk {
     this.#open[protocol] -= pacing.result.lost;
     const connections = this.#open[protocol];
     const loadedBytes = totalOf(states, 'anonymousBytes');
-    const perConnection = (Math.max(openBytes, loadedBytes) - baseBytes) / Math.max(1, connections);
+    const held = Math.max(connectionBytes(openStates), connectionBytes(states));
+    const perConnection = (held - baseBytes) / Math.max(1, connections);
     const name = `${connections.toLocaleString('en-US')} ${protocol === 's3' ? 'S3' : 'gRPC'}`;
     const latency = latencyOf(pacing.result.load.latenciesMs, true);
     this.#addPoints(protocol, connections, opening, pacing, { openBytes, loadedBytes, perConnection });
@@ -215,10 +217,6 @@ class Walk {
 
   #states(): ClientStep['states'] {
     return statesOf(this.#target.pids());
-  }
-
-  #memory(): number {
-    return totalOf(this.#states(), 'anonymousBytes');
   }
 
   async #settle(): Promise<void> {

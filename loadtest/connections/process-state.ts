@@ -40,6 +40,14 @@ export function statesOf(pids: readonly number[]): ProcessState[] {
   });
 }
 
+/** Of processes that hold connections: the keeper of a gateway never does, and what it gives back would hide what they cost. */
+export function connectionBytes(states: readonly ProcessState[]): number {
+  return totalOf(
+    states.filter(({ role }) => role !== 'keeper'),
+    'anonymousBytes',
+  );
+}
+
 export function totalOf(states: readonly ProcessState[], what: 'anonymousBytes' | 'descriptors'): number {
   return states.reduce((sum, state) => sum + state[what], 0);
 }
