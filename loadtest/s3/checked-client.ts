@@ -30,7 +30,7 @@ export interface CannonClient extends EventEmitter {
     initialize(type: string): void;
     [callback: number]: OnHead;
   };
-  readonly pipelinedRequests: { addBody(chunk: Buffer): void; clear(): void };
+  readonly pipelinedRequests: { addBody(chunk: Buffer): void };
   getRequestBuffer(): Buffer;
   _connect(): void;
   _doRequest(): void;
@@ -46,8 +46,8 @@ export interface ClientHooks {
    * request follows at once.
    */
   readonly whenFree?: (client: CannonClient, send: (dueMs: number) => void) => void;
-  /** Told of a connection that ended without a single answer. */
-  readonly whenFruitless: () => void;
+  /** Told of a connection that ended without a single answer. @returns whether another shall be made */
+  readonly whenFruitless: () => boolean;
 }
 
 export class CheckedClient {
@@ -70,8 +70,7 @@ export class CheckedClient {
     client.getRequestBuffer = () => this.#begin();
     client.on('response', () => this.#finish());
     client._connect = () => {
-      this.#reset();
-      connect.call(client);
+      if (this.#reset()) connect.call(client);
     };
     const send = (dueMs: number): void => {
       this.#dueMs = dueMs;
@@ -98,9 +97,9 @@ export class CheckedClient {
     if (fault !== undefined) this.#hooks.tally.bad(operation, fault, `${operation.name}: ${about}`);
   }
 
-  /** A new connection; at the first, autocannon has just set its handlers on the parser. */
-  #reset(): void {
-    const { parser, pipelinedRequests } = this.#client;
+  /** Before a new connection; at the first, autocannon has just set its handlers on the parser. @returns whether to make it */
+  #reset(): boolean {
+    const { parser } = this.#client;
     const { RESPONSE, kOnHeadersComplete } = parser.constructor;
     if (this.#answers === -1) {
       const onHead = parser[kOnHeadersComplete] as OnHead;
@@ -111,10 +110,10 @@ export class CheckedClient {
     }
     if (this.#reply.bytes > 0) this.abandon('short', 'the connection ended within the answer');
     else this.abandon('broken', 'the connection ended before the answer');
-    if (this.#answers === 0) this.#hooks.whenFruitless();
+    const goesOn = this.#answers !== 0 || this.#hooks.whenFruitless();
     [this.#answers, this.#isEnding] = [0, false];
     parser.initialize(RESPONSE);
-    pipelinedRequests.clear();
+    return goesOn;
   }
 
   #begin(): Buffer {
@@ -131,9 +130,8 @@ export class CheckedClient {
   /** @returns whether no body follows */
   #takeHead({ statusCode, headers, shouldKeepAlive }: ReplyHead): boolean {
     this.#reply.status = statusCode;
-    const hasNoBody = statusCode === 204 || statusCode === 304;
-    this.#isEnding = !shouldKeepAlive && !hasNoBody;
-    if (this.#operation?.name !== 'HEAD') return hasNoBody;
+    this.#isEnding = !shouldKeepAlive;
+    if (this.#operation?.name !== 'HEAD') return false;
     const at = headers.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'content-length');
     this.#reply.bytes = at < 0 ? 0 : Number(headers[at + 1]);
     return true;
@@ -166,7 +164,7 @@ export class CheckedClient {
 function assertKnown(client: CannonClient): void {
   const { parser, pipelinedRequests } = client;
   const inner = [client.getRequestBuffer, client._connect, client._doRequest, client._resetConnection];
-  const methods = [...inner, parser.initialize, pipelinedRequests.addBody, pipelinedRequests.clear];
+  const methods = [...inner, parser.initialize, pipelinedRequests.addBody];
   const isKnown = methods.every((method) => typeof method === 'function') && parser.constructor.kOnHeadersComplete > 0;
   assert(isKnown, 'this release of autocannon is built otherwise: look at checked-client.ts');
 }

@@ -68,16 +68,16 @@ export async function runLoad(
     duration: seconds + (isPaced ? SILENCE_S_MAX : 0),
     timeout: SILENCE_S_MAX + (isPaced ? seconds : 0),
     sampleInt: LOOK_MS,
-    bailout: FRUITLESS_MAX,
     setupClient: (client) => {
       const hooks = { source, tally, whenFruitless, ...(isPaced ? { whenFree } : {}) };
       clients.push(new CheckedClient(client as unknown as CannonClient, hooks));
     },
   }) as unknown as PromiseLike<unknown> & { stop(): void };
   const stop = (): void => cannon.stop();
-  function whenFruitless(): void {
+  function whenFruitless(): boolean {
     fruitless += 1;
-    if (fruitless >= FRUITLESS_MAX) stop();
+    if (fruitless === FRUITLESS_MAX) stop();
+    return fruitless < FRUITLESS_MAX;
   }
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();

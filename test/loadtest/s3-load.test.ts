@@ -135,12 +135,13 @@ test('an endpoint that does not answer ends the load with words', async () => {
   const origin = await originOf(server);
   const settings = { origin, connections: 2, seconds: 20, rate: 0 };
   const never = new AbortController().signal;
-  await assert.rejects(runLoad(settings, inTurns(GET), never), {
-    name: 'BenchError',
-    message: `${origin} answered no request as it should (GET: the connection ended before the answer).`,
-  });
+  await assert
+    .rejects(runLoad(settings, inTurns(GET), never), {
+      name: 'BenchError',
+      message: `${origin} answered no request as it should (GET: the connection ended before the answer).`,
+    })
+    .finally(() => server.close());
   assert.ok(connections < 300, `${connections} connections were made`);
-  server.close();
   await once(server, 'close');
   await assert.rejects(runLoad(settings, inTurns(GET), never), /answered no request as it should/);
 });
