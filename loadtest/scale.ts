@@ -10,7 +10,7 @@ import { oneOf } from './grpc/batch-plan.ts';
 import { WARM_OPTION } from './grpc/contender.ts';
 import { AS_LOAD, LoadProcess, serveLoads } from './grpc/load-process.ts';
 import { CPU, remarkOn } from './grpc/turn.ts';
-import { type Contest, closeAll, fillAll, measureAll, openStores, openWorkers } from './scaling/contest.ts';
+import { type Contest, closeAll, fillAll, measureAll, openStores, openWorkers, VERBS } from './scaling/contest.ts';
 import { type Growth, growthOf, growthPlot, growthTable } from './scaling/flatness.ts';
 import { inputsOfReport } from './scaling/inputs-of-report.ts';
 import { modelTable, nodesForPaper } from './scaling/model.ts';
@@ -30,8 +30,9 @@ const OPTIONS = {
   'store-counts': ['1,2,4', 'gateways of one worker beside each other, each with its own store; "0" leaves them out'],
   spread: ['rendezvous', 'how keys are spread over stores: rendezvous or ranges'],
   sizes: ['16k,1M', 'sizes of objects; two at least tell the cost of an object from that of its bytes'],
-  batch: [64, 'objects of a batch for each store, fewer where they are more than 16 MiB', { min: 1, max: 10_000 }],
+  batch: [64, 'objects of a batch for each store, fewer where they are more than 4 MiB', { min: 1, max: 10_000 }],
   objects: [2000, 'objects of each size, fewer where they are more than 128 MiB', { min: 1, max: 100_000 }],
+  loads: [VERBS.join(','), 'what is measured, with commas between; the model needs all but put'],
   tolerance: [0.2, 'what an object may cost more and be flat yet', { min: 0, max: 10, fractions: true }],
   model: [false, 'measure nothing: print what 1, 15 and 75 nodes would give'],
   inputs: ['', 'of --model: inputs as docs/scaling-inputs.json, or the JSON report of a run of scale'],
@@ -112,9 +113,10 @@ async function measureSection(
 }
 
 function planOf(options: Options): Plan {
-  const { objects, batch, seconds, rounds, seed, 'warm-seconds': warmSeconds } = options;
+  const { objects, batch, seconds, rounds, seed, loads, 'warm-seconds': warmSeconds } = options;
   return {
     ...{ objects, batch, seconds, rounds, seed, warmSeconds },
+    verbs: loads.split(',').map((verb) => oneOf('loads', verb, VERBS)),
     sizes: sizesWithin('sizes', options.sizes, { min: 1, max: 16 * MiB }, 4),
     spread: oneOf('spread', options.spread, ['rendezvous', 'ranges']),
   };
@@ -142,7 +144,8 @@ async function run(context: Context): Promise<void> {
   report.remark('Puts are of bytes that begin as a JPEG does, which the gateway does not try to code.');
   const limited = remarkOn(report.points);
   if (limited !== undefined) report.remark(limited);
-  if (sections[0][1].includes(1) && plan.sizes.length > 1)
+  const isWhole = (['get', 'get-batch', 'put-batch'] as const).every((verb) => plan.verbs.includes(verb));
+  if (sections[0][1].includes(1) && plan.sizes.length > 1 && isWhole)
     tellModel(context, inputsOfReport(report.report(false), readInputs('')));
 }
 
@@ -158,7 +161,7 @@ function judge({ report, options }: Context, growths: readonly Growth[]): void {
       : `server CPU an object is above ${limit} times that of one for ${[...new Set(steep)].join(', ')}.`,
   );
   report.remark(
-    'All gateways share one core, so objects a second do not grow; what is compared is the CPU that an object costs. Processes that take turns on a core also pay for the turns, which they would not on cores of their own.',
+    'All gateways share one core, so objects a second do not grow; what is compared is the CPU that an object costs. Each process that is added brings its own clients, as a node would. Processes that take turns on a core also pay for the turns, which they would not on cores of their own.',
   );
 }
 

@@ -15,7 +15,7 @@ const WARM_TURN_SECONDS = 1;
 
 /** For the scenarios whose servers warm up like this. */
 export const WARM_OPTION = [
-  6,
+  15,
   'the longest that a load warms the servers up, uncounted, before its rounds',
   { min: 0, max: 600 },
 ] as const;

@@ -30,10 +30,11 @@ function targetsOf(servers: readonly Server[]): Target[] {
   return servers.map((server) => ({ url: new URL(server.endpoint), signer: signerOf(server), idle: [] }));
 }
 
-/** So many to each: a load may ask all of one of them. */
+/** Their share to each; where one is asked more at some moment, it gets further ones then. */
 async function connectAll(targets: readonly Target[], connections: number): Promise<void> {
+  const share = Math.ceil(connections / targets.length);
   for (const { url, idle } of targets)
-    idle.push(...(await Promise.all(Array.from({ length: connections }, () => KeptConnection.open(url)))));
+    idle.push(...(await Promise.all(Array.from({ length: share }, () => KeptConnection.open(url)))));
 }
 
 function closeAll(targets: readonly Target[]): void {

@@ -22,12 +22,16 @@ const MiB = 1024 ** 2;
 /** Of a setting's objects of one size, and of what one turn of puts writes. */
 const SET_BYTES_MAX = 128 * MiB;
 const PUTS_MAX = 100_000;
-const BATCH_BYTES_MAX = 16 * MiB;
-/** Whatever is scaled, as much is under way at once. */
+const BATCH_BYTES_MAX = 4 * MiB;
+/** Under way at once for each process that serves: with one more come its own clients, as with one more node. */
 const GETS = 64;
 const PUTS = 32;
 const STREAMS = 8;
 const FILL_SECONDS_MAX = 120;
+
+/** What is measured of each setting. */
+export const VERBS = ['get', 'get-batch', 'put', 'put-batch'] as const;
+export type Verb = (typeof VERBS)[number];
 
 /** Gateways that share the keys: one, or several beside each other. */
 export interface Setting {
@@ -49,6 +53,7 @@ export interface Contest {
   readonly rounds: number;
   readonly seed: number;
   readonly warmSeconds: number;
+  readonly verbs: readonly Verb[];
 }
 
 type Context = Parameters<typeof openTarget>[0];
@@ -119,6 +124,7 @@ export async function fillAll(contest: Contest): Promise<void> {
 }
 
 interface Kind {
+  readonly verb: Verb;
   readonly load: string;
   readonly isJudged: boolean;
   readonly isPut: boolean;
@@ -140,9 +146,10 @@ function kindsOf(contest: Contest, bytes: number): Kind[] {
       dataSet: specOf(contest, setting.count, bytes, written, `${part}-${nth}`),
       content: 'jpeg',
     }) as const;
-  const share = ({ targets }: Setting, whole: number): number => Math.max(1, Math.round(whole / targets.length));
+  // Every store is asked at once anyway.
+  const each = ({ count }: Setting, one: number): number => (what === 'workers' ? one * count : one);
   const batches = (setting: Setting, keys: number): LoadOrder => {
-    const [streams, clients] = [share(setting, STREAMS), share(setting, STREAMS)];
+    const [streams, clients] = [each(setting, STREAMS), each(setting, STREAMS)];
     return {
       ...read(setting),
       kind: 'get-batch',
@@ -160,29 +167,41 @@ function kindsOf(contest: Contest, bytes: number): Kind[] {
   const warm = (objects: number): number => (bytes === Math.min(...sizes) ? objects : 0);
   const kinds: Kind[] = [
     {
-      ...{ load: `S3 GET ${size}`, isJudged: true, isPut: false, warmObjects: Math.max(warm(5000), cached) },
-      order: (setting) => ({ ...read(setting), kind: 's3-get', connections: GETS }),
+      ...{
+        verb: 'get',
+        load: `S3 GET ${size}`,
+        isJudged: true,
+        isPut: false,
+        warmObjects: Math.max(warm(25_000), cached),
+      },
+      order: (setting) => ({ ...read(setting), kind: 's3-get', connections: GETS * setting.count }),
     },
     {
-      ...{ load: `GetBatch ${batch} x ${size}`, isJudged: true, isPut: false, warmObjects: warm(20_000) },
+      ...{
+        verb: 'get-batch',
+        load: `GetBatch ${batch} x ${size}`,
+        isJudged: true,
+        isPut: false,
+        warmObjects: warm(20_000),
+      },
       order: (setting) => batches(setting, batch),
     },
     {
-      ...{ load: `S3 PUT ${size}`, isJudged: true, isPut: true, warmObjects: warm(2000) },
-      order: (setting, nth) => ({ ...write(setting, nth, 'put'), kind: 's3-put', connections: PUTS }),
+      ...{ verb: 'put', load: `S3 PUT ${size}`, isJudged: true, isPut: true, warmObjects: warm(10_000) },
+      order: (setting, nth) => ({ ...write(setting, nth, 'put'), kind: 's3-put', connections: PUTS * setting.count }),
     },
     {
-      ...{ load: `PutBatch ${size}`, isJudged: true, isPut: true, warmObjects: warm(5000) },
+      ...{ verb: 'put-batch', load: `PutBatch ${size}`, isJudged: true, isPut: true, warmObjects: warm(10_000) },
       order: (setting, nth) => {
-        const [streams, clients] = [share(setting, STREAMS), share(setting, STREAMS / 2)];
+        const [streams, clients] = [each(setting, STREAMS), each(setting, STREAMS / 2)];
         return { ...write(setting, nth, 'batch'), kind: 'put-batch', streams, clients };
       },
     },
   ];
   if (what === 'workers' || bytes !== Math.min(...sizes)) return kinds;
   const split = `one batch of ${batch} x ${size} over all stores`;
-  const order = (setting: Setting): LoadOrder => batches(setting, share(setting, batch));
-  return [...kinds, { load: split, isJudged: false, isPut: false, warmObjects: 0, order }];
+  const order = (setting: Setting): LoadOrder => batches(setting, Math.max(1, Math.round(batch / setting.count)));
+  return [...kinds, { verb: 'get-batch', load: split, isJudged: false, isPut: false, warmObjects: 0, order }];
 }
 
 export interface Contested {
@@ -196,7 +215,7 @@ async function allQuiet({ targets }: Setting): Promise<void> {
 
 export async function measureAll(contest: Contest): Promise<Contested> {
   const { context, loads, what, settings, sizes, rounds } = contest;
-  const kinds = sizes.flatMap((bytes) => kindsOf(contest, bytes));
+  const kinds = sizes.flatMap((bytes) => kindsOf(contest, bytes)).filter(({ verb }) => contest.verbs.includes(verb));
   const nameOf = ({ load }: Kind, { count }: Setting): string => `${load}, ${count} ${what}`;
   const contenders = kinds.flatMap((kind) =>
     settings.map((setting) =>
