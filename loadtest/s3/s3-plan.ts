@@ -9,7 +9,7 @@ export const S3_OPTIONS = {
   connections: ['', 'kept connections, with commas between them (default: 1,16,64,256; with --rate 64)'],
   rate: [
     '',
-    'requests a second over all connections, or "half" of what was reached without a rate; latency then counts',
+    'requests a second over all connections, or "half" of what is reached without one; latency is claimed only then',
   ],
   'bytes-from': ['random', 'random bytes, or "samples": real images, made unique'],
   ...ROUND_OPTIONS,

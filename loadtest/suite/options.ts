@@ -2,7 +2,7 @@
  * Options of a scenario: a table of defaults, help and bounds, read by commander. Promises: what a scenario sees is checked already, and a
  * mistake is answered with the option, the value and what was expected.
  */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { BenchError } from '../../bench/measure/options.ts';
 
 type Value = number | string | boolean;
@@ -79,7 +79,7 @@ export function sizesWithin(name: string, text: string, { min, max }: Bounds, co
 
 function readValue(name: string, given: unknown, [value, , bounds]: ScenarioOptions[string]): Value {
   if (typeof value !== 'number') return given as Value;
-  if (given === value || given === String(value)) return value;
+  if (given === value) return value;
   return numberWithin(name, given as string, bounds ?? { min: 0, max: Number.MAX_SAFE_INTEGER, fractions: true });
 }
 
@@ -87,12 +87,12 @@ function commandOf(name: string, purpose: string, table: ScenarioOptions): Comma
   const command = new Command(`npm run loadtest -- ${name}`).usage('[options]').description(purpose);
   for (const [option, [value, help]] of Object.entries(table)) {
     if (typeof value === 'boolean') command.option(`--${option}`, help);
-    else
-      command.option(
-        `--${option} <${typeof value === 'number' ? 'N' : 'TEXT'}>`,
-        help,
-        value === '' ? undefined : `${value}`,
+    else {
+      const placeholder = typeof value === 'number' ? 'N' : 'TEXT';
+      command.addOption(
+        new Option(`--${option} <${placeholder}>`, help + (value === '' ? '' : ` (default: ${value})`)),
       );
+    }
   }
   return command
     .helpOption('-h, --help', 'print this')

@@ -87,7 +87,8 @@ async function runToExitCode<T extends ScenarioOptions>(
   { stdout, stderr }: Streams,
 ): Promise<number> {
   try {
-    const table = { ...COMMON_OPTIONS, ...scenario.options };
+    // Its own options are read first; what it says of a common one counts.
+    const table = { ...scenario.options, ...COMMON_OPTIONS, ...scenario.options };
     const options = parseScenario(scenario.name, scenario.purpose, table, argv);
     if (options === undefined) return EXIT.good;
     return await runMeasured(scenario, options as ScenarioValues<AllOptions<T>>, argv, signal, { stdout, stderr });
