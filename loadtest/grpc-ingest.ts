@@ -6,7 +6,6 @@
  * Hardest decision: the reading back is not measured, and comes before fio's turn. What it reads is in the page cache still, so it proves
  * what the gateway stored and not that a disk keeps it: that is what the fault tests are for.
  */
-import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { diskOf } from '../bench/measure/machine.ts';
@@ -164,19 +163,21 @@ async function measureSize(rig: Rig, bytes: number, streams: readonly number[]):
   for (const put of puts) for (const floor of floors) report.ratio(ratioOf(series, RATE, put.name, floor.name, 'more'));
 }
 
-/** Folder for fio on the disk of our gateway, or why there is none. */
-function fioFolder({ options, owned, report }: Context, target: Target): string | undefined {
+/** Folder for fio on the disk of our gateway; says why where there is none. */
+async function fioFolder({ options, owned, report }: Context, target: Target): Promise<string | undefined> {
   if (options['without-fio']) return undefined;
-  const version = spawnSync('fio', ['--version'], { encoding: 'utf8' });
-  if (target.admin === undefined)
+  if (target.admin === undefined) {
     report.remark('No comparison with fio: the disk of a gateway that runs already is not known.');
-  else if (version.status !== 0)
-    report.remark('No comparison with fio: it is not installed (Debian: apt-get install fio).');
-  else {
-    report.version('fio', version.stdout.trim());
-    return owned.temporaryFolder(tmpdir());
+    return undefined;
   }
-  return undefined;
+  try {
+    report.version('fio', (await owned.run('fio', ['--version'], 'fio')).trim());
+    return owned.temporaryFolder(tmpdir());
+  } catch (error) {
+    if (!(error instanceof BenchError)) throw error;
+    report.remark(`No comparison with fio: ${error.message}`);
+    return undefined;
+  }
 }
 
 async function run(context: Context): Promise<void> {
@@ -190,7 +191,7 @@ async function run(context: Context): Promise<void> {
   const s3 = openS3Client(target, 1, signal);
   await s3.createBucket(BUCKET);
   s3.close();
-  const fio = fioFolder(context, target);
+  const fio = await fioFolder(context, target);
   const rig: Rig = { context, target, loads: new LoadProcess(owned, { self: SELF, cores, signal }), bytesFrom, fio };
   try {
     for (const bytes of sizes) await measureSize(rig, bytes, streams);
