@@ -3,7 +3,7 @@
  * request where the server is one that the run started. Every body is checked by its CRC-32.
  */
 import { LoadProcess } from './connections/load-process.ts';
-import { openContenders, uploadToAll } from './s3/contenders.ts';
+import { openContenders, remarkLeft, uploadToAll } from './s3/contenders.ts';
 import { LOAD_FLAG, type S3Orders, serveS3Load } from './s3/load-orders.ts';
 import { S3Rounds } from './s3/measure.ts';
 import { recordFigures } from './s3/s3-figures.ts';
@@ -34,6 +34,7 @@ else
       try {
         for (const dataSet of dataSets) {
           await uploadToAll(targets, dataSet, context);
+          remarkLeft(context.report, targets);
           await rounds.run({ kind: 'get', bytes: dataSet.sizeMax, dataSet: dataSet.spec, objects: dataSet.count });
         }
       } finally {

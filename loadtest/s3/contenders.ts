@@ -7,6 +7,7 @@ import { BenchError } from '../../bench/measure/options.ts';
 import { familyOf } from '../../bench/measure/processes.ts';
 import { startNginx } from '../../bench/rig/nginx.ts';
 import type { DataSet } from '../suite/data-set.ts';
+import type { RunRecorder } from '../suite/run-recorder.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
 import { openPeer, openTarget, type Target, type TargetContext } from '../suite/target.ts';
 import { BUCKET, upload } from '../suite/upload.ts';
@@ -86,4 +87,11 @@ export async function uploadToAll(
   for (const target of targets) {
     if (target.name !== 'nginx') await upload(target, dataSet, BUCKET, { signal, progress, count });
   }
+}
+
+/** A second run finds them again. */
+export function remarkLeft(report: RunRecorder, targets: readonly Target[]): void {
+  const others = targets.filter((target) => target.pids().length === 0).map(({ name }) => name);
+  if (others.length > 0)
+    report.remark(`The objects stay in the bucket ${BUCKET} of ${others.join(' and ')}, for the next run.`);
 }

@@ -1,7 +1,7 @@
 /** What became of the requests of one load, by operation. */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { addErrors, type LoadErrors, NO_ERRORS, type Percentiles } from '../suite/run-report.ts';
-import type { Operation, OperationName } from './operation.ts';
+import { OPERATIONS, type Operation, type OperationName } from './operation.ts';
 
 /** Plain data: it goes from process to process. */
 export interface OperationLoad {
@@ -75,7 +75,11 @@ export class LoadTally {
 
   /** All together first, then each operation that there was. */
   get loads(): OperationLoad[] {
-    const rows = [['all', this.#all] as const, ...this.#counts];
+    const known = OPERATIONS.flatMap((name) => {
+      const counts = this.#counts.get(name);
+      return counts === undefined ? [] : [[name, counts] as const];
+    });
+    const rows = [['all', this.#all] as const, ...known];
     return rows.map(([operation, { requests, objects, bytes, errors, latencies }]) => {
       const load = { operation, requests, objects, bytes, errors: addErrors(errors, NO_ERRORS) };
       return objects === 0 ? load : { ...load, latencyMs: percentilesIn(latencies, this.#isCorrected) };

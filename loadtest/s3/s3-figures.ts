@@ -91,7 +91,34 @@ export function ratiosOf(points: readonly Point[], first: string, second: string
     });
 }
 
-/** What the page does not draw by itself: the whole of the distribution, where the load was varied too. */
+/** One line for each load on each target, over the number of connections. */
+function connectionsPlot(title: string, label: string, measure: Measured, settings: readonly Setting[]): Plot[] {
+  const names = [...new Set(settings.map(({ target, load }) => `${target}, ${load}`))].slice(0, LINES_MAX);
+  const lines = names.map((name) => {
+    const points = settings
+      .filter(({ target, load }) => `${target}, ${load}` === name)
+      .map((setting) => ({ x: setting.at.connections ?? 0, y: medianOf(setting, measure) }))
+      .flatMap(({ x, y }) => (y === undefined ? [] : [{ x, y }]))
+      .sort((a, b) => a.x - b.x);
+    return { name, points };
+  });
+  const known = lines.filter(({ points }) => points.length > 1);
+  if (known.length === 0) return [];
+  const [x, y] = [{ label: 'connections', scale: 'log' } as const, { label, scale: 'linear' } as const];
+  return [{ title, kind: 'lines', x, y, lines: known }];
+}
+
+/** Where connections were varied; the page draws other reports by itself. */
+function plotsOf(closed: readonly Setting[], paced: readonly Setting[]): Plot[] {
+  const drawn = closed.length > 0 ? closed : paced;
+  if (new Set(drawn.map(({ at }) => at.connections)).size < 2) return [];
+  return [
+    ...connectionsPlot('Throughput against connections', 'requests a second', rateOf, drawn),
+    ...connectionsPlot('Server CPU a request', 'µs', cpuOf, drawn),
+    ...(paced.length > 0 ? [percentilePlot(paced)] : []),
+  ];
+}
+
 function percentilePlot(settings: readonly Setting[]): Plot {
   const lines = settings.slice(-LINES_MAX).map((setting) => ({
     name: `${setting.target}, ${setting.load}, ${plural(setting.at.connections ?? 0, 'connection')}`,
@@ -118,8 +145,8 @@ export function recordFigures(report: RunRecorder, contenders: readonly string[]
     report.remark(
       'At a set rate requests are due at even distances; one that has to wait for a free connection waits at the expense of its latency.',
     );
-    if (paced.length > 1) report.plot(percentilePlot(paced));
   }
+  for (const plot of plotsOf(closed, paced)) report.plot(plot);
   const [first, second] = contenders;
   if (first !== undefined && second !== undefined)
     for (const ratio of ratiosOf(report.points, first, second)) report.ratio(ratio);
@@ -131,7 +158,7 @@ function remarkLimits(report: RunRecorder, settings: readonly Setting[]): void {
   if (limited.length > 0) {
     const where = [...new Set(limited.map(({ target, at }) => `${target} at ${at.connections}`))].join(', ');
     report.remark(
-      `The load generator was at its limit (${where} connections): the rates there are its own. What the target costs is told by its CPU a request.`,
+      `The load generator was at its limit (${where} connections): rates and latencies there are at least in part its own. What the target costs is told by its CPU a request.`,
     );
   }
 }

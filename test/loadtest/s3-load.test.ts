@@ -8,6 +8,8 @@ import { crc32 } from '@node-rs/crc32';
 import { isLoadLimited, pointsOf } from '../../loadtest/s3/load-points.ts';
 import type { Operation, OperationSource } from '../../loadtest/s3/operation.ts';
 import { type LoadResult, type LoadSettings, runLoad } from '../../loadtest/s3/run-load.ts';
+import { recordFigures } from '../../loadtest/s3/s3-figures.ts';
+import { RunRecorder } from '../../loadtest/suite/run-recorder.ts';
 import { countErrors, type LoadErrors, NO_ERRORS } from '../../loadtest/suite/run-report.ts';
 
 /** Bytes that are no text, so that they would not survive being one. */
@@ -220,4 +222,64 @@ test('a load generator without time, or behind its time, is the limit', () => {
   const loads = [{ operation: 'all', requests: 1, objects: 1, bytes: 1, errors: NO_ERRORS, latencyMs }] as const;
   assert.equal(isLoadLimited({ ...result, loads, behindP99Ms: 1.9 }), false);
   assert.equal(isLoadLimited({ ...result, loads, behindP99Ms: 2 }), true);
+});
+
+test('figures: medians of the rounds, lines over connections, and ratios of what both were loaded with', () => {
+  const report = new RunRecorder('s3-get', [], {});
+  const latencyMs = { count: 1, isCorrected: false, mean: 1, p50: 1, p75: 1, p90: 1, p95: 1, p99: 4, p999: 4, max: 4 };
+  for (const round of [1, 2, 3])
+    for (const connections of [1, 16])
+      for (const target of ['ours', 'theirs']) {
+        const requests = 1000 * round * (target === 'ours' ? 2 : 1);
+        if (round === 3 && target === 'theirs') continue; // cut short
+        report.point({
+          ...{
+            target,
+            load: 'GET 16 KiB',
+            at: { round, connections },
+            seconds: 1,
+            requests,
+            objects: requests,
+            bytes: requests,
+          },
+          ...{
+            latencyMs,
+            serverCpuSeconds: 0.5,
+            loadCpuSeconds: 1,
+            isLoadLimited: target === 'theirs',
+            errors: NO_ERRORS,
+            more: {},
+          },
+        });
+      }
+  recordFigures(report, ['ours', 'theirs']);
+  const { tables, plots, ratios, remarks } = report.report(true);
+  assert.equal(tables.length, 1);
+  assert.deepEqual(
+    tables[0]?.rows.slice(1).map((row) => row.slice(0, 4)),
+    [
+      ['GET 16 KiB', 'ours', '1', '4,000'],
+      ['GET 16 KiB', 'theirs', '1', '1,500'],
+      ['GET 16 KiB', 'ours', '16', '4,000'],
+      ['GET 16 KiB', 'theirs', '16', '1,500'],
+    ],
+  );
+  assert.deepEqual(
+    plots.map(({ title }) => title),
+    ['Throughput against connections', 'Server CPU a request'],
+  );
+  assert.deepEqual(plots[0]?.lines[0]?.points, [
+    { x: 1, y: 4000 },
+    { x: 16, y: 4000 },
+  ]);
+  assert.deepEqual(
+    ratios.map(({ measure, median }) => [measure, median]),
+    [
+      ['GET 16 KiB, 1 connection: requests a second', 2],
+      ['GET 16 KiB, 1 connection: server CPU a request, µs', 0.5],
+      ['GET 16 KiB, 16 connections: requests a second', 2],
+      ['GET 16 KiB, 16 connections: server CPU a request, µs', 0.5],
+    ],
+  );
+  assert.match(remarks.join(' '), /The load generator was at its limit \(theirs at 1, theirs at 16 connections\)/);
 });
