@@ -18,6 +18,7 @@ import { decodeRequest } from './decode-request.ts';
 import type { GrpcMethod, ServerCall } from './server-call.ts';
 import type { SlabPool } from './slab-pool.ts';
 import { statusOf } from './status.ts';
+import type { TurnShare } from './turn-share.ts';
 
 /** Totals over all batches of this process. */
 export interface BatchStats {
@@ -32,6 +33,7 @@ export interface BatchStats {
 export interface GetBatchDeps {
   readonly plane: DataPlane;
   readonly slabs: SlabPool;
+  readonly turns: TurnShare;
   readonly stats: BatchStats;
 }
 
@@ -120,6 +122,8 @@ class Sending {
   async #sendFrame(): Promise<boolean> {
     while (this.#writing.size >= LIMITS.batchFramesInFlight) await Promise.race(this.#writing);
     if (this.#writeError !== undefined) throw this.#writeError;
+    const turn = this.#deps.turns.enter();
+    if (turn !== undefined) await turn;
     const taken = this.#deps.slabs.acquire(this.#asked.frameBytes);
     const slab = taken instanceof Promise ? await taken : taken;
     let entries: readonly BatchEntry[];

@@ -5,7 +5,12 @@ import { objectsMethods } from './objects.ts';
 import { putBatchMethod } from './put-batch.ts';
 import type { GrpcMethod } from './server-call.ts';
 import { SlabPool } from './slab-pool.ts';
+import { TurnShare } from './turn-share.ts';
 
 export function penstockMethods(plane: DataPlane, stats: BatchStats): GrpcMethod[] {
-  return [...objectsMethods(plane), getBatchMethod({ plane, slabs: new SlabPool(), stats }), putBatchMethod(plane)];
+  return [
+    ...objectsMethods(plane),
+    getBatchMethod({ plane, slabs: new SlabPool(), turns: new TurnShare(), stats }),
+    putBatchMethod(plane),
+  ];
 }
