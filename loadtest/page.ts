@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { BenchError } from '../bench/measure/options.ts';
+import { exitOnClosedPipe } from '../src/cli/terminal.ts';
 import { renderPages } from './suite/page.ts';
 import { readReport } from './suite/read-report.ts';
 
@@ -46,6 +47,7 @@ const command = new Command('npm run loadtest -- page')
   .exitOverride()
   .action(draw);
 
+process.stdout.on('error', exitOnClosedPipe);
 try {
   command.parse();
 } catch (error) {

@@ -1,6 +1,7 @@
 /**
  * Runs one scenario of a load test from its command line to its report. Promises: whatever happens, what the run started is ended and
- * removed; Ctrl-C aborts the signal, and the report of what was whole by then is still written.
+ * removed; Ctrl-C aborts the signal, and the report of what was whole by then is still written. A reader that goes away (`| head`) ends it
+ * quietly.
  *
  * Hardest decision: npm hands a Ctrl-C on to its child, which the terminal has told already, so one keystroke may come two or three times.
  * Only one that comes a second after the first ends the process at once.
@@ -13,6 +14,7 @@ import type { Writable } from 'node:stream';
 import { Belongings } from '../../bench/measure/belongings.ts';
 import { BenchError } from '../../bench/measure/options.ts';
 import { CliError } from '../../src/cli/exit.ts';
+import { exitOnClosedPipe } from '../../src/cli/terminal.ts';
 import {
   COMMON_OPTIONS,
   type CommonValues,
@@ -71,6 +73,7 @@ export async function runScenario<T extends ScenarioOptions>(scenario: Scenario<
     controller.abort(new Error('interrupted'));
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, interrupt);
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', exitOnClosedPipe);
   process.exitCode = await runToExitCode(scenario, process.argv.slice(2), controller.signal, process);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, interrupt);
 }

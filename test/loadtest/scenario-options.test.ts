@@ -1,6 +1,9 @@
 /** What a scenario reads from its command line, and what it answers to mistakes. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import {
   COMMON_OPTIONS,
@@ -67,4 +70,16 @@ test('sizes take units of 1,024, and nothing else', () => {
   assert.deepEqual(sizesWithin('sizes', '10,4k,1.5M,16KiB,1GB', bounds), [10, 4096, 1572864, 16384, 2 ** 30]);
   for (const text of ['', 'k', '1t', '-1', '1 2', '2g', '0x10'])
     assert.throws(() => sizesWithin('sizes', text, bounds), /--sizes is ".*"; expected a size from 1 to/, text);
+});
+
+test('a reader that goes away ends the help quietly', async () => {
+  for (const name of ['s3-get', 'page']) {
+    const entry = fileURLToPath(new URL(`../../loadtest/${name}.ts`, import.meta.url));
+    const child = spawn(process.execPath, ['--import', 'tsx', entry, '--help']);
+    child.stdout.destroy();
+    let text = '';
+    child.stderr.setEncoding('utf8').on('data', (more: string) => (text += more));
+    const [code] = (await once(child, 'close')) as [number | null];
+    assert.deepEqual([code, text], [0, ''], name);
+  }
 });
