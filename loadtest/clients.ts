@@ -5,11 +5,10 @@
 
 import { runClients } from './connections/clients-run.ts';
 import { Herd, type HerdOrders } from './connections/herd.ts';
-import { serveOrders } from './connections/load-process.ts';
+import { isLoadProcess, serveOrders } from './suite/load-process.ts';
 import { numbersWithin, sizesWithin } from './suite/options.ts';
 import { runScenario } from './suite/scenario.ts';
 
-const FLAG = '--serve-herd';
 const CONNECTIONS_MAX = 20_000;
 
 const OPTIONS = {
@@ -45,7 +44,7 @@ function serveHerd(): void {
   });
 }
 
-if (process.argv[2] === FLAG) serveHerd();
+if (isLoadProcess()) serveHerd();
 else {
   await runScenario({
     name: 'clients',
@@ -71,7 +70,6 @@ else {
           prefix: `clients/${bytes}-${options.seed}`,
         },
         self: import.meta.filename,
-        flag: FLAG,
       });
     },
   });

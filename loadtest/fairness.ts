@@ -4,10 +4,10 @@
  */
 import { serveFairness } from './connections/fairness-process.ts';
 import { runFairness } from './connections/fairness-run.ts';
+import { isLoadProcess } from './suite/load-process.ts';
 import { sizesWithin } from './suite/options.ts';
 import { runScenario } from './suite/scenario.ts';
 
-const FLAG = '--serve-fairness';
 const BYTES = { min: 1, max: 4 * 2 ** 20 };
 
 const OPTIONS = {
@@ -26,7 +26,7 @@ const OPTIONS = {
   'wait-max': [2000, 'ms that one request of a polite client may take, more is a failure', { min: 1, max: 60_000 }],
 } as const;
 
-if (process.argv[2] === FLAG) serveFairness();
+if (isLoadProcess()) serveFairness();
 else {
   await runScenario({
     name: 'fairness',
@@ -54,7 +54,6 @@ else {
         jainMin: options['jain-min'],
         waitMaxMs: options['wait-max'],
         self: import.meta.filename,
-        flag: FLAG,
       });
     },
   });

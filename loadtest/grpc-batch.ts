@@ -3,14 +3,14 @@
  * loaded: objects a second, and how soon the first frame and the whole batch are there; at a set rate, from when a batch was due. Compared
  * in turns with single GETs of the same objects (`--with-singles`), and with a second gateway (`--compare`, `--compare-grpc`).
  */
-import { fileURLToPath } from 'node:url';
 import { BenchError } from '../bench/measure/options.ts';
 import { alternate, ratioOf, type Series } from '../bench/measure/rounds.ts';
 import { type BatchPlan, batchDataSet, batchLoads, batchPlan, type Load } from './grpc/batch-plan.ts';
 import { contenderOf, WARM_OPTION } from './grpc/contender.ts';
-import { AS_LOAD, LoadProcess, serveLoads } from './grpc/load-process.ts';
+import { type LoadCrew, openLoads, serveLoads } from './grpc/load-process.ts';
 import { loadTable } from './grpc/load-table.ts';
 import { CPU, RATE, remarkOn } from './grpc/turn.ts';
+import { isLoadProcess } from './suite/load-process.ts';
 import { type COMMON_OPTIONS, ROUND_OPTIONS, type ScenarioValues } from './suite/options.ts';
 import { runScenario, type ScenarioContext } from './suite/scenario.ts';
 import { openPeer, openTarget, refuseRemote, type Target } from './suite/target.ts';
@@ -42,7 +42,6 @@ type Options = ScenarioValues<typeof COMMON_OPTIONS & typeof OPTIONS>;
 type Context = ScenarioContext<Options>;
 /** A server that has served so many has compiled what serves them. */
 const WARM_OBJECTS = 10_000;
-const SELF = fileURLToPath(import.meta.url);
 
 async function openTargets(context: Context): Promise<Target[]> {
   const { options } = context;
@@ -82,7 +81,7 @@ async function measureSize(
   context: Context,
   plan: BatchPlan,
   targets: readonly Target[],
-  loads: LoadProcess,
+  loads: LoadCrew,
   bytes: number,
 ): Promise<void> {
   const { options, signal, progress } = context;
@@ -125,10 +124,10 @@ function addRatios({ report }: Context, series: readonly Series[], all: readonly
 }
 
 async function run(context: Context): Promise<void> {
-  const { options, owned, cores, signal } = context;
+  const { options } = context;
   const plan = batchPlan(options);
   const targets = await openTargets(context);
-  const loads = new LoadProcess(owned, { self: SELF, cores, signal });
+  const loads = openLoads(context, import.meta.filename);
   try {
     for (const bytes of plan.sizes) await measureSize(context, plan, targets, loads, bytes);
   } finally {
@@ -151,7 +150,7 @@ function tellAll({ report, options }: Context): void {
     );
 }
 
-if (process.argv[2] === AS_LOAD) serveLoads();
+if (isLoadProcess()) serveLoads();
 else {
   await runScenario({
     name: 'grpc-batch',

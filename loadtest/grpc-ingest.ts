@@ -7,7 +7,6 @@
  * what the gateway stored and not that a disk keeps it: that is what the fault tests are for.
  */
 import { tmpdir } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { diskOf } from '../bench/measure/machine.ts';
 import { BenchError } from '../bench/measure/options.ts';
 import { alternate, type Contender, ratioOf } from '../bench/measure/rounds.ts';
@@ -16,11 +15,12 @@ import { gatewayStatus } from '../bench/rig/gateway.ts';
 import { groupsBetween } from '../bench/rig/put-figures.ts';
 import { oneOf } from './grpc/batch-plan.ts';
 import { contenderOf } from './grpc/contender.ts';
-import { AS_LOAD, LoadProcess, serveLoads } from './grpc/load-process.ts';
+import { type LoadCrew, openLoads, serveLoads } from './grpc/load-process.ts';
 import { loadTable } from './grpc/load-table.ts';
 import type { PutBatchOrder } from './grpc/orders.ts';
 import { sizeText } from './grpc/size-text.ts';
 import { type Measured, RATE, remarkOn, type Turn } from './grpc/turn.ts';
+import { isLoadProcess } from './suite/load-process.ts';
 import {
   type COMMON_OPTIONS,
   numbersWithin,
@@ -48,7 +48,6 @@ const OPTIONS = {
 
 type Options = ScenarioValues<typeof COMMON_OPTIONS & typeof OPTIONS>;
 type Context = ScenarioContext<Options>;
-const SELF = fileURLToPath(import.meta.url);
 const MiB = 1024 ** 2;
 const TURN_BYTES_MAX = 1024 * MiB;
 const TURN_OBJECTS_MAX = 200_000;
@@ -58,7 +57,7 @@ const SEED_STEP = 1000;
 interface Rig {
   readonly context: Context;
   readonly target: Target;
-  readonly loads: LoadProcess;
+  readonly loads: LoadCrew;
   readonly bytesFrom: 'random' | 'samples' | 'jpeg';
   /** Folder on the disk of the gateway; absent where fio is not to be had. */
   readonly fio: string | undefined;
@@ -94,7 +93,7 @@ function orderOf({ context, target, bytesFrom }: Rig, bytes: number, streams: nu
 async function verify({ context, target, loads }: Rig, { result }: Measured, { order, load }: Turn): Promise<void> {
   const until = result.until ?? [];
   const isOwn = target.pids().length > 0;
-  const back = await loads.run({ ...order, kind: 'verify', until, remove: !isOwn });
+  const back = await loads.ask('load', { ...order, kind: 'verify', until, remove: !isOwn });
   context.signal.throwIfAborted();
   const missing = result.objects - back.objects - countErrors(back.errors);
   const errors = addErrors(back.errors, { ...NO_ERRORS, short: Math.max(0, missing) });
@@ -181,7 +180,7 @@ async function fioFolder({ options, owned, report }: Context, target: Target): P
 }
 
 async function run(context: Context): Promise<void> {
-  const { options, owned, cores, signal } = context;
+  const { options, signal } = context;
   const sizes = sizesWithin('sizes', options.sizes, { min: 1, max: 64 * MiB });
   const streams = numbersWithin('streams', options.streams, { min: 1, max: 64 });
   const bytesFrom = oneOf('bytes-from', options['bytes-from'], ['random', 'samples', 'jpeg']);
@@ -192,7 +191,7 @@ async function run(context: Context): Promise<void> {
   await s3.createBucket(BUCKET);
   s3.close();
   const fio = await fioFolder(context, target);
-  const rig: Rig = { context, target, loads: new LoadProcess(owned, { self: SELF, cores, signal }), bytesFrom, fio };
+  const rig: Rig = { context, target, loads: openLoads(context, import.meta.filename), bytesFrom, fio };
   try {
     for (const bytes of sizes) await measureSize(rig, bytes, streams);
   } finally {
@@ -212,7 +211,7 @@ function tellAll({ report }: Context, fio: string | undefined): void {
   if (limited !== undefined) report.remark(limited);
 }
 
-if (process.argv[2] === AS_LOAD) serveLoads();
+if (isLoadProcess()) serveLoads();
 else {
   await runScenario({
     name: 'grpc-ingest',

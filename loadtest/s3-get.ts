@@ -2,13 +2,13 @@
  * Signed GETs of small objects against any S3 endpoint, by autocannon: throughput against connections, latency at a set rate, and CPU a
  * request where the server is one that the run started. Every body is checked by its CRC-32.
  */
-import { LoadProcess } from './connections/load-process.ts';
 import { openContenders, remarkLeft, uploadToAll } from './s3/contenders.ts';
-import { LOAD_FLAG, type S3Orders, serveS3Load } from './s3/load-orders.ts';
+import { type S3Orders, serveS3Load } from './s3/load-orders.ts';
 import { S3Rounds } from './s3/measure.ts';
 import { recordFigures } from './s3/s3-figures.ts';
 import { dataSetOf, S3_OPTIONS, s3PlanOf } from './s3/s3-plan.ts';
 import { makeDataSet } from './suite/data-set.ts';
+import { isLoadProcess, LoadProcess } from './suite/load-process.ts';
 import { runScenario } from './suite/scenario.ts';
 
 const SCENARIO = {
@@ -21,7 +21,7 @@ const SCENARIO = {
   },
 } as const;
 
-if (process.argv.includes(LOAD_FLAG)) serveS3Load();
+if (isLoadProcess()) serveS3Load();
 else
   await runScenario({
     ...SCENARIO,
@@ -29,7 +29,7 @@ else
       const plan = s3PlanOf(context.options);
       const dataSets = plan.sizes.map((bytes) => makeDataSet(dataSetOf(plan, 's3-get', bytes, plan.objects)));
       const targets = await openContenders(context, dataSets, Math.max(...plan.connections));
-      const load = new LoadProcess<S3Orders>(context, { self: import.meta.filename, flag: LOAD_FLAG });
+      const load = new LoadProcess<S3Orders>(context, { self: import.meta.filename });
       const rounds = new S3Rounds(context, load, plan, targets);
       try {
         for (const dataSet of dataSets) {

@@ -2,15 +2,15 @@
  * A mixture of GETs, PUTs, HEADs, DELETEs and LISTs against any S3 endpoint, by autocannon, with results for each operation. The objects
  * change while they are read, and every body that comes back is checked by its CRC-32.
  */
-import { LoadProcess } from './connections/load-process.ts';
 import { openContenders, uploadToAll } from './s3/contenders.ts';
-import { LOAD_FLAG, type S3Orders, serveS3Load } from './s3/load-orders.ts';
+import { type S3Orders, serveS3Load } from './s3/load-orders.ts';
 import { S3Rounds } from './s3/measure.ts';
 import { parseMix } from './s3/mix.ts';
 import { cleanUp } from './s3/read-back.ts';
 import { recordFigures } from './s3/s3-figures.ts';
 import { dataSetOf, S3_OPTIONS, s3PlanOf } from './s3/s3-plan.ts';
 import { makeDataSet } from './suite/data-set.ts';
+import { isLoadProcess, LoadProcess } from './suite/load-process.ts';
 import { runScenario } from './suite/scenario.ts';
 
 const SCENARIO = {
@@ -27,7 +27,7 @@ const SCENARIO = {
 /** PUTs that make new objects; after them the places of deleted ones are filled. */
 const NEW_OBJECTS = 1_000_000;
 
-if (process.argv.includes(LOAD_FLAG)) serveS3Load();
+if (isLoadProcess()) serveS3Load();
 else
   await runScenario({
     ...SCENARIO,
@@ -40,7 +40,7 @@ else
         dataSet: dataSetOf(plan, 's3-mixed', bytes, objects + NEW_OBJECTS),
       }));
       const targets = await openContenders(context, [], Math.max(...plan.connections));
-      const load = new LoadProcess<S3Orders>(context, { self: import.meta.filename, flag: LOAD_FLAG });
+      const load = new LoadProcess<S3Orders>(context, { self: import.meta.filename });
       const rounds = new S3Rounds(context, load, plan, targets);
       try {
         for (const stage of stages) {

@@ -2,13 +2,13 @@
  * Signed PUTs to any S3 endpoint, by autocannon. No two PUTs of a run bring the same bytes, and after every load some of what was
  * acknowledged is read back and compared.
  */
-import { LoadProcess } from './connections/load-process.ts';
 import { openContenders } from './s3/contenders.ts';
-import { LOAD_FLAG, type S3Orders, serveS3Load } from './s3/load-orders.ts';
+import { type S3Orders, serveS3Load } from './s3/load-orders.ts';
 import { S3Rounds } from './s3/measure.ts';
 import { cleanUp, makeBuckets } from './s3/read-back.ts';
 import { recordFigures } from './s3/s3-figures.ts';
 import { dataSetOf, S3_OPTIONS, s3PlanOf } from './s3/s3-plan.ts';
+import { isLoadProcess, LoadProcess } from './suite/load-process.ts';
 import { runScenario } from './suite/scenario.ts';
 
 const SCENARIO = {
@@ -24,7 +24,7 @@ const SCENARIO = {
 /** PUTs before bytes come again. */
 const BODIES = 1_000_000;
 
-if (process.argv.includes(LOAD_FLAG)) serveS3Load();
+if (isLoadProcess()) serveS3Load();
 else
   await runScenario({
     ...SCENARIO,
@@ -32,7 +32,7 @@ else
       const plan = s3PlanOf(context.options);
       const stages = plan.sizes.map((bytes) => ({ bytes, dataSet: dataSetOf(plan, 's3-put', bytes, BODIES) }));
       const targets = await openContenders(context, [], Math.max(...plan.connections));
-      const load = new LoadProcess<S3Orders>(context, { self: import.meta.filename, flag: LOAD_FLAG });
+      const load = new LoadProcess<S3Orders>(context, { self: import.meta.filename });
       const rounds = new S3Rounds(context, load, plan, targets);
       try {
         await makeBuckets(targets, context.signal);

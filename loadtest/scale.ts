@@ -8,13 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { BenchError } from '../bench/measure/options.ts';
 import { oneOf } from './grpc/batch-plan.ts';
 import { WARM_OPTION } from './grpc/contender.ts';
-import { AS_LOAD, LoadProcess, serveLoads } from './grpc/load-process.ts';
+import { type LoadCrew, openLoads, serveLoads } from './grpc/load-process.ts';
 import { CPU, remarkOn } from './grpc/turn.ts';
 import { type Contest, closeAll, fillAll, measureAll, openStores, openWorkers, VERBS } from './scaling/contest.ts';
 import { type Growth, growthOf, growthPlot, growthTable } from './scaling/flatness.ts';
 import { inputsOfReport } from './scaling/inputs-of-report.ts';
 import { modelTable, nodesForPaper } from './scaling/model.ts';
 import { type ModelInputs, parseInputs } from './scaling/model-inputs.ts';
+import { isLoadProcess } from './suite/load-process.ts';
 import {
   type COMMON_OPTIONS,
   numbersWithin,
@@ -44,7 +45,6 @@ const OPTIONS = {
 
 type Options = ScenarioValues<typeof COMMON_OPTIONS & typeof OPTIONS>;
 type Context = ScenarioContext<Options>;
-const SELF = fileURLToPath(import.meta.url);
 const INPUTS_FILE = fileURLToPath(new URL('../docs/scaling-inputs.json', import.meta.url));
 const MiB = 1024 ** 2;
 
@@ -94,7 +94,7 @@ type Plan = Omit<Contest, 'context' | 'loads' | 'what' | 'settings'>;
 
 async function measureSection(
   context: Context,
-  loads: LoadProcess,
+  loads: LoadCrew,
   plan: Plan,
   what: Contest['what'],
   counts: readonly number[],
@@ -123,7 +123,7 @@ function planOf(options: Options): Plan {
 }
 
 async function run(context: Context): Promise<void> {
-  const { options, report, owned, cores, signal } = context;
+  const { options, report } = context;
   if (options.model) return runModel(context);
   if (options.inputs !== '' || options['save-inputs'] !== '')
     throw new BenchError('--inputs and --save-inputs are for --model; add it.');
@@ -136,7 +136,7 @@ async function run(context: Context): Promise<void> {
     ['stores', countsOf('store-counts', options['store-counts'])],
   ] as const;
   const plan = planOf(options);
-  const loads = new LoadProcess(owned, { self: SELF, cores, signal });
+  const loads = openLoads(context, import.meta.filename);
   const growths: Growth[] = [];
   for (const [what, counts] of sections)
     if (counts.length > 0) growths.push(...(await measureSection(context, loads, plan, what, counts)));
@@ -165,7 +165,7 @@ function judge({ report, options }: Context, growths: readonly Growth[]): void {
   );
 }
 
-if (process.argv[2] === AS_LOAD) serveLoads();
+if (isLoadProcess()) serveLoads();
 else {
   await runScenario({
     name: 'scale',

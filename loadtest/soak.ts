@@ -5,10 +5,9 @@
 import { serveSoak } from './connections/soak-load.ts';
 import { runSoak } from './connections/soak-run.ts';
 import { VERSIONS } from './connections/soak-slots.ts';
+import { isLoadProcess } from './suite/load-process.ts';
 import { sizesWithin } from './suite/options.ts';
 import { runScenario } from './suite/scenario.ts';
-
-const FLAG = '--serve-soak';
 
 const OPTIONS = {
   minutes: [
@@ -25,7 +24,7 @@ const OPTIONS = {
   growth: [10, '% of its median by which memory may grow in the time that is judged', { min: 0, max: 1000 }],
 } as const;
 
-if (process.argv[2] === FLAG) serveSoak();
+if (isLoadProcess()) serveSoak();
 else {
   await runScenario({
     name: 'soak',
@@ -50,7 +49,6 @@ else {
         warmUpShare: options['warm-up'] / 100,
         growthShare: options.growth / 100,
         self: import.meta.filename,
-        flag: FLAG,
       });
     },
   });

@@ -9,12 +9,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ratioOf, type Series } from '../../bench/measure/rounds.ts';
 import { type DataSetSpec, makeDataSet } from '../suite/data-set.ts';
+import { LoadProcess } from '../suite/load-process.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
 import { openPeer, openTarget, type Target } from '../suite/target.ts';
 import { BUCKET, upload } from '../suite/upload.ts';
 import { addClientFigures, type ClientStep, judgeClients } from './clients-figures.ts';
 import type { HerdOrders, Opened, Paced } from './herd.ts';
-import { LoadProcess } from './load-process.ts';
 import { type Cost, costOf, latencyOf, pointOf } from './measured.ts';
 import type { Protocol } from './member.ts';
 import { allowConnections } from './open-files.ts';
@@ -33,7 +33,6 @@ export interface ClientsPlan {
   /** Of the target with up to 10,000 connections; 0: as it comes. */
   readonly memoryMaxMB: number;
   readonly self: string;
-  readonly flag: string;
 }
 
 const WARM_CONNECTIONS = 32;
@@ -68,7 +67,7 @@ async function loadTarget(
   const { signal, progress } = context;
   const dataSet = makeDataSet(plan.dataSet);
   await upload(target, dataSet, BUCKET, { signal, progress });
-  const crew: Crew = new LoadProcess<HerdOrders>(context, { self: plan.self, flag: plan.flag });
+  const crew: Crew = new LoadProcess<HerdOrders>(context, { self: plan.self });
   const { dataSet: words, batch } = plan;
   await crew.ask('begin', { route: routeOf(target), dataSet: words, bucket: BUCKET, batch, connecting: CONNECTING });
   const walk = new Walk(context, target, crew, plan, steps);

@@ -1,6 +1,6 @@
 /** What a load process of fairness does: many clients that are alike, or one that takes all it can get. */
 import { performance } from 'node:perf_hooks';
-import { serveOrders } from './load-process.ts';
+import { serveOrders } from '../suite/load-process.ts';
 import { type Member, Members, type Protocol, type Reading } from './member.ts';
 import { type ClientsLoad, PoliteClients, type PoliteOrder } from './polite-clients.ts';
 import { type Load, Tally } from './tally.ts';

@@ -8,6 +8,7 @@
  */
 import { ratioOf, type Series } from '../../bench/measure/rounds.ts';
 import { type DataSetSpec, makeDataSet } from '../suite/data-set.ts';
+import { LoadProcess } from '../suite/load-process.ts';
 import { countErrors } from '../suite/run-report.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
 import { openTarget, type Target } from '../suite/target.ts';
@@ -15,7 +16,6 @@ import { BUCKET, upload } from '../suite/upload.ts';
 import { addFairnessFigures, judgeFairness, type Situation } from './fairness-figures.ts';
 import type { FairnessOrders, Grabbed } from './fairness-process.ts';
 import { jainIndex, leastOfMean } from './jain-index.ts';
-import { LoadProcess } from './load-process.ts';
 import { type Cost, costOf, latencyOf, pointOf } from './measured.ts';
 import { PROTOCOL_NAMES, type Protocol, type Reading } from './member.ts';
 import { allowConnections } from './open-files.ts';
@@ -34,7 +34,6 @@ export interface FairnessPlan {
   readonly jainMin: number;
   readonly waitMaxMs: number;
   readonly self: string;
-  readonly flag: string;
 }
 
 const WARM_SECONDS = 1;
@@ -45,10 +44,10 @@ export async function runFairness(context: ScenarioContext, plan: FairnessPlan):
   const target = await openTarget(context);
   for (const { dataSet } of [plan.polite, plan.greedy])
     await upload(target, makeDataSet(dataSet), BUCKET, { signal, progress });
-  const { self, flag } = plan;
+  const { self } = plan;
   const crews: Crews = {
-    polite: new LoadProcess<FairnessOrders>(context, { self, flag }),
-    greedy: new LoadProcess<FairnessOrders>(context, { self, flag, isNice: true }),
+    polite: new LoadProcess<FairnessOrders>(context, { self }),
+    greedy: new LoadProcess<FairnessOrders>(context, { self, isNice: true }),
   };
   const protocols = target.grpcAddress === undefined ? (['s3'] as const) : (['s3', 'grpc'] as const);
   const situations: Situation[] = [];

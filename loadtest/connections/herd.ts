@@ -6,8 +6,8 @@
  * that is not there yet.
  */
 import { performance } from 'node:perf_hooks';
+import { keepPace } from '../suite/pace.ts';
 import { type Member, Members, type Protocol, type Reading } from './member.ts';
-import { keepPace } from './pace.ts';
 import { faulty, isGood, type Load, type Outcome, Tally } from './tally.ts';
 
 export interface HerdPlan extends Reading {

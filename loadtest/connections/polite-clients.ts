@@ -5,8 +5,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
+import { keepPace } from '../suite/pace.ts';
 import type { Member } from './member.ts';
-import { keepPace } from './pace.ts';
 import { faulty, isGood, type Load, type Outcome, Tally } from './tally.ts';
 
 export interface PoliteOrder {

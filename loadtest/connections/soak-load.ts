@@ -4,12 +4,12 @@
  */
 import { performance } from 'node:perf_hooks';
 import { makeDataSet } from '../suite/data-set.ts';
+import { serveOrders } from '../suite/load-process.ts';
+import { keepPace } from '../suite/pace.ts';
 import { BatchSession } from './batch-session.ts';
 import { checkChange, checkGet } from './get-check.ts';
 import { RenewedConnection } from './kept-connection.ts';
-import { serveOrders } from './load-process.ts';
 import type { Reading } from './member.ts';
-import { keepPace } from './pace.ts';
 import type { Route } from './route.ts';
 import { SignedHeads } from './signed-heads.ts';
 import { chanceFrom, type Operation, SoakSlots } from './soak-slots.ts';

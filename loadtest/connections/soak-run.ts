@@ -8,11 +8,11 @@
 import { BenchError } from '../../bench/measure/options.ts';
 import { gatewayStatus } from '../../bench/rig/gateway.ts';
 import type { DataSetSpec } from '../suite/data-set.ts';
+import { LoadProcess } from '../suite/load-process.ts';
 import { countErrors } from '../suite/run-report.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
 import { openTarget, type Target } from '../suite/target.ts';
 import { BUCKET, openS3Client } from '../suite/upload.ts';
-import { LoadProcess } from './load-process.ts';
 import { costOf, latencyOf, pointOf } from './measured.ts';
 import { statesOf } from './process-state.ts';
 import { routeOf } from './route.ts';
@@ -33,7 +33,6 @@ export interface SoakPlan {
   /** Growth of memory over the time that is judged that is still flat, as a share of its median. */
   readonly growthShare: number;
   readonly self: string;
-  readonly flag: string;
 }
 
 /** Samples of one run: a trend takes all pairs of them. */
@@ -46,7 +45,7 @@ export async function runSoak(context: ScenarioContext, plan: SoakPlan): Promise
   const { report, signal, progress } = context;
   const target = await openTarget(context);
   await createBucket(target, signal);
-  const crew: Crew = new LoadProcess<SoakOrders>(context, { self: plan.self, flag: plan.flag });
+  const crew: Crew = new LoadProcess<SoakOrders>(context, { self: plan.self });
   const { dataSet, batch, connections } = plan;
   const prefix = `${dataSet.prefix}/live`;
   await crew.ask('begin', { route: routeOf(target), bucket: BUCKET, dataSet, prefix, batch, connections });

@@ -8,7 +8,7 @@
 import type { Contender } from '../../bench/measure/rounds.ts';
 import { countErrors } from '../suite/run-report.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
-import type { LoadProcess } from './load-process.ts';
+import type { LoadCrew } from './load-process.ts';
 import { type Measured, measuresOf, runTurn, type Turn, troubleOf } from './turn.ts';
 
 const WARM_TURN_SECONDS = 1;
@@ -35,7 +35,7 @@ export interface LoadContender {
 /** Records a point for each round. @throws what the signal was aborted with */
 export function contenderOf(
   { report, signal }: Pick<ScenarioContext, 'report' | 'signal'>,
-  loads: LoadProcess,
+  loads: LoadCrew,
   { name, warmObjects = 0, warmSeconds = 0, turn, after }: LoadContender,
 ): Contender {
   let [nth, round] = [0, 0];

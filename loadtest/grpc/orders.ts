@@ -83,5 +83,5 @@ export interface LoadResult {
   readonly until?: readonly number[] | undefined;
 }
 
-export type LoadMessage = LoadOrder | { readonly kind: 'stop' };
-export type LoadReply = { readonly result: LoadResult } | { readonly failure: string };
+// A type and not an interface, so that it has an index signature.
+export type LoadOrders = { readonly load: { readonly order: LoadOrder; readonly result: LoadResult } };

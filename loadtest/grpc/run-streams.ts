@@ -3,7 +3,7 @@
  * what was begun before (an open loop). Promises: never more at once than was said; each is told from when its latency counts, which is
  * when it was due where there is a rate, however long it had to wait for its turn.
  */
-import { keepPace } from '../connections/pace.ts';
+import { keepPace } from '../suite/pace.ts';
 
 export interface Streams {
   readonly streams: number;

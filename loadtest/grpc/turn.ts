@@ -2,7 +2,7 @@
 import { cpuSoFar } from '../../bench/measure/processes.ts';
 import type { Measures } from '../../bench/measure/rounds.ts';
 import { countErrors, type Percentiles, type Point } from '../suite/run-report.ts';
-import type { LoadProcess } from './load-process.ts';
+import type { LoadCrew } from './load-process.ts';
 import type { LoadOrder, LoadResult } from './orders.ts';
 
 export const RATE = 'objects a second';
@@ -28,7 +28,7 @@ export interface Measured {
   readonly result: LoadResult;
 }
 
-export async function runTurn(loads: LoadProcess, turn: Turn): Promise<Measured> {
+export async function runTurn(loads: LoadCrew, turn: Turn): Promise<Measured> {
   const pids = turn.pids();
   const cpu = (): number | undefined => {
     if (pids.length === 0) return undefined;
@@ -36,7 +36,7 @@ export async function runTurn(loads: LoadProcess, turn: Turn): Promise<Measured>
     return user + system;
   };
   const before = cpu();
-  const result = await loads.run(turn.order);
+  const result = await loads.ask('load', turn.order);
   const loaded = cpu();
   await turn.settle?.();
   const after = cpu();

@@ -1,7 +1,7 @@
 /** What the load process of the S3 scenarios is asked to do, and how it does it. */
 import { BenchError } from '../../bench/measure/options.ts';
-import { serveOrders } from '../connections/load-process.ts';
 import { type DataSetSpec, makeDataSet } from '../suite/data-set.ts';
+import { serveOrders } from '../suite/load-process.ts';
 import type { Credentials } from '../suite/target.ts';
 import { BUCKET } from '../suite/upload.ts';
 import { GetSource } from './get-source.ts';
@@ -11,8 +11,6 @@ import type { OperationSource } from './operation.ts';
 import { PutSource, type Written } from './put-source.ts';
 import { RequestWriter } from './request-writer.ts';
 import { type LoadResult, runLoad } from './run-load.ts';
-
-export const LOAD_FLAG = '--as-load';
 
 /** What to load with; plain data. */
 export interface SourceOrder {

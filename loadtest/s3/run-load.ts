@@ -10,7 +10,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
 import { BenchError } from '../../bench/measure/options.ts';
-import { keepPace, type PaceResult } from '../connections/pace.ts';
+import { keepPace, type PaceResult } from '../suite/pace.ts';
 import { percentilesOf } from '../suite/run-report.ts';
 import { type CannonClient, CheckedClient } from './checked-client.ts';
 import { FreeConnections } from './free-connections.ts';

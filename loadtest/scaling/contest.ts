@@ -6,7 +6,7 @@
 import { BenchError } from '../../bench/measure/options.ts';
 import { alternate, type Series } from '../../bench/measure/rounds.ts';
 import { contenderOf } from '../grpc/contender.ts';
-import type { LoadProcess } from '../grpc/load-process.ts';
+import type { LoadCrew } from '../grpc/load-process.ts';
 import type { LoadOrder, Server } from '../grpc/orders.ts';
 import { sizeText } from '../grpc/size-text.ts';
 import { CPU } from '../grpc/turn.ts';
@@ -41,7 +41,7 @@ export interface Setting {
 
 export interface Contest {
   readonly context: Pick<ScenarioContext, 'report' | 'signal' | 'progress'>;
-  readonly loads: LoadProcess;
+  readonly loads: LoadCrew;
   /** What there is more and more of. */
   readonly what: 'workers' | 'stores';
   readonly settings: readonly Setting[];
@@ -112,7 +112,12 @@ export async function fillAll(contest: Contest): Promise<void> {
     for (const bytes of sizes) {
       const dataSet = readSpec(contest, setting.count, bytes);
       const base = { servers: serversOf(setting), spread, bucket: BUCKET, dataSet, seconds: FILL_SECONDS_MAX };
-      const { errors, objects, failure } = await loads.run({ ...base, kind: 'put-batch', streams: 2, clients: 1 });
+      const { errors, objects, failure } = await loads.ask('load', {
+        ...base,
+        kind: 'put-batch',
+        streams: 2,
+        clients: 1,
+      });
       context.signal.throwIfAborted();
       if (countErrors(errors) > 0 || objects < dataSet.count)
         throw new BenchError(`only ${objects} of ${dataSet.count} objects could be stored: ${failure}.`);

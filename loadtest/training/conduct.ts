@@ -5,12 +5,13 @@ import { BenchError } from '../../bench/measure/options.ts';
 import { cpuOf } from '../../bench/measure/processes.ts';
 import { PenstockClient } from '../../src/client/client.ts';
 import { type DataSet, makeDataSet } from '../suite/data-set.ts';
+import { LoadProcess } from '../suite/load-process.ts';
 import type { COMMON_OPTIONS, ScenarioValues } from '../suite/options.ts';
 import { countErrors } from '../suite/run-report.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
 import { openPeer, openTarget, type Target } from '../suite/target.ts';
 import { BUCKET, upload } from '../suite/upload.ts';
-import { Accelerators } from './accelerators.ts';
+import type { TrainingOrders } from './accelerators.ts';
 import { coreSeconds } from './core-time.ts';
 import {
   judged,
@@ -26,7 +27,7 @@ import {
 } from './figures.ts';
 import { dataSetFor, planOf, type Room, type TRAINING_OPTIONS, type TrainingPlan, type Way } from './plan.ts';
 import { nextTrial } from './search.ts';
-import type { TrialOrder } from './trial.ts';
+import type { TrialFigures, TrialOrder } from './trial.ts';
 import { BATCHES_PER_ACCELERATOR } from './workloads.ts';
 
 type Context = ScenarioContext<ScenarioValues<typeof COMMON_OPTIONS & typeof TRAINING_OPTIONS>>;
@@ -45,8 +46,9 @@ interface Contender {
   readonly dataSet: DataSet;
 }
 
-export async function runTraining(context: Context): Promise<void> {
-  const { options, report, signal, owned, progress } = context;
+/** @param self file of the scenario, which calls `serveAccelerators` */
+export async function runTraining(context: Context, self: string): Promise<void> {
+  const { options, report, signal, progress } = context;
   const plan = planOf(options, roomHere());
   for (const sentence of plan.remarks) report.remark(sentence);
   const target = await openTarget(context);
@@ -54,12 +56,12 @@ export async function runTraining(context: Context): Promise<void> {
   const contenders = contendersOf(plan, targets);
   if (contenders.length < plan.ways.length * targets.length)
     report.remark('GetBatch was left out where no data plane is known: --grpc HOST:PORT names it.');
-  const accelerators = new Accelerators(owned, context.cores, signal);
+  const accelerators = new LoadProcess<TrainingOrders>(context, { self });
   const uploadAll = async (): Promise<void> => {
     for (const { target: one, dataSet } of contenders) await upload(one, dataSet, BUCKET, { signal, progress });
   };
   const prepareAll = async (): Promise<void> => {
-    for (const way of plan.ways) await accelerators.prepare(dataSetFor(plan, way));
+    for (const way of plan.ways) await accelerators.ask('prepare', dataSetFor(plan, way));
   };
   await Promise.all([uploadAll(), prepareAll()]);
   for (const contender of contenders) await ask(contender);
@@ -107,10 +109,10 @@ async function ask({ target, way, dataSet }: Contender): Promise<void> {
 class TrainingRun {
   readonly #context: Context;
   readonly #plan: TrainingPlan;
-  readonly #accelerators: Accelerators;
+  readonly #accelerators: LoadProcess<TrainingOrders>;
   readonly #tried: Tried[] = [];
 
-  constructor(context: Context, plan: TrainingPlan, accelerators: Accelerators) {
+  constructor(context: Context, plan: TrainingPlan, accelerators: LoadProcess<TrainingOrders>) {
     this.#context = context;
     this.#plan = plan;
     this.#accelerators = accelerators;
@@ -127,7 +129,7 @@ class TrainingRun {
       const { target, way } = contender;
       const bounds = { epochs: 1, seconds: WARM_SECONDS, isOnePass: true, computeMs: 0 };
       const order = { ...this.#order(contender, 1), ...bounds };
-      const figures = await this.#accelerators.run(order);
+      const figures = await this.#trial(order);
       if (figures.firstError === undefined) continue;
       if (figures.objects === 0)
         throw new BenchError(`${way.load} of ${target.name} bring nothing: ${figures.firstError}.`);
@@ -178,7 +180,7 @@ class TrainingRun {
     const { options, progress } = this.#context;
     const { workload } = this.#plan;
     progress.timed(`${accelerators} accelerators by ${way.load} on ${target.name}`, options.epochs * options.seconds);
-    const work = () => this.#accelerators.run(this.#order(contender, accelerators));
+    const work = () => this.#trial(this.#order(contender, accelerators));
     const pids = target.pids();
     const before = coreSeconds(SERVER_CORE);
     const { user, system, result: figures } = await cpuOf(pids, work);
@@ -197,6 +199,15 @@ class TrainingRun {
       `${target.name}, ${way.load}: ${accelerators} accelerators, AU ${au} %, ${tried.judgement.outcome}${end}`,
     );
     return tried;
+  }
+
+  /** @throws what the signal was aborted with when it was cut short */
+  async #trial(order: TrialOrder): Promise<TrialFigures> {
+    const { signal } = this.#context;
+    signal.throwIfAborted();
+    const figures = await this.#accelerators.ask('trial', order);
+    signal.throwIfAborted();
+    return figures;
   }
 
   #record(tried: Tried): void {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { dueMs, keepPace, turnsDue } from '../../loadtest/connections/pace.ts';
+import { dueMs, keepPace, turnsDue } from '../../loadtest/suite/pace.ts';
 
 const PACES = fc.record({
   rate: fc.double({ min: 0.01, max: 1e6, noNaN: true }),

@@ -1,12 +1,13 @@
 /**
  * A process of its own that makes load: it is given orders by name and answers each with its result. Promises: it ends when its parent does;
- * an order is told to stop when the run is cut short, and still answers; when the process dies, whoever waits for it hears so.
+ * an order is told to stop when the run is cut short, and still answers; when the process dies, whoever waits for it hears so. It has core 1,
+ * where the machine has one, so that it takes nothing from what it loads.
  */
 import type { ChildProcess } from 'node:child_process';
 import { onCore } from '../../bench/measure/belongings.ts';
 import { BenchError } from '../../bench/measure/options.ts';
 import { cpuSoFar } from '../../bench/measure/processes.ts';
-import type { ScenarioContext } from '../suite/scenario.ts';
+import type { ScenarioContext } from './scenario.ts';
 
 /** `{ open: { order: …; result: … } }`. Both go through structured clone. */
 export type OrderBook<T> = { readonly [K in keyof T]: { readonly order: unknown; readonly result: unknown } };
@@ -24,11 +25,22 @@ interface Waiting {
 }
 
 export interface LoadProcessOptions {
-  /** File that calls `serveOrders` when it is given `flag`: import.meta.filename. */
+  /** File of the scenario, which calls `serveOrders` where `isLoadProcess()`: import.meta.filename. */
   readonly self: string;
-  readonly flag: string;
   /** Gives way to other load on its core. */
   readonly isNice?: boolean;
+  /** What has not answered so long after it was told to stop is given up. */
+  readonly stopMsMax?: number;
+}
+
+const AS_LOAD = '--as-load';
+const LOAD_CORE = 1;
+/** Exchanges end within 30 s by themselves. */
+const STOP_MS_MAX = 35_000;
+
+/** Whether this process was started to make load, and not by a user. */
+export function isLoadProcess(): boolean {
+  return process.argv[2] === AS_LOAD;
 }
 
 export class LoadProcess<T extends OrderBook<T>> {
@@ -39,11 +51,11 @@ export class LoadProcess<T extends OrderBook<T>> {
 
   constructor(
     { owned, cores, signal }: Pick<ScenarioContext, 'owned' | 'cores' | 'signal'>,
-    { self, flag, isNice = false }: LoadProcessOptions,
+    { self, isNice = false, stopMsMax = STOP_MS_MAX }: LoadProcessOptions,
   ) {
-    const node = [process.execPath, ...process.execArgv, self, flag] as const;
+    const node = [process.execPath, ...process.execArgv, self, AS_LOAD] as const;
     const [first, ...rest] = isNice ? (['nice', '-n', '19', ...node] as const) : node;
-    const [command, args] = onCore(1, cores, first, rest);
+    const [command, args] = onCore(LOAD_CORE, cores, first, rest);
     this.#child = owned.spawn(command, args, 'util-linux', {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
@@ -51,8 +63,12 @@ export class LoadProcess<T extends OrderBook<T>> {
     this.#end = () => owned.end(this.#child);
     this.#child.on('message', (reply: Reply) => this.#take(reply));
     this.#child.once('close', (code, by) => this.#failAll(new BenchError(`a load process ended (${by ?? code})`)));
-    const stop = (): void => void this.#send({ stop: true });
-    signal.addEventListener('abort', stop, { once: true });
+    const stop = (): void => {
+      this.#send({ stop: true });
+      setTimeout(() => this.#failAll(signal.reason as Error), stopMsMax).unref();
+    };
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
     this.#child.once('exit', () => signal.removeEventListener('abort', stop));
   }
 
@@ -88,7 +104,7 @@ export class LoadProcess<T extends OrderBook<T>> {
     else waiting?.resolve(reply.result);
   }
 
-  #failAll(error: BenchError): void {
+  #failAll(error: Error): void {
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }
