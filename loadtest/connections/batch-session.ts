@@ -13,8 +13,8 @@ import { connect as connectSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { mintToken } from '../../src/format/bearer-token.ts';
 import { BatchFrame, GetBatchRequest, Order } from '../../src/format/messages.ts';
+import { SILENCE_MS_MAX } from '../suite/wire.ts';
 import { BatchCheck, type Wanted } from './batch-check.ts';
-import { EXCHANGE_MS_MAX } from './kept-connection.ts';
 import { grpcOf, type Route } from './route.ts';
 import { faulty, type Outcome } from './tally.ts';
 
@@ -47,7 +47,7 @@ export class BatchSession {
       settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
     });
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => session.destroy(new Error('no session within 30 s')), EXCHANGE_MS_MAX);
+      const timer = setTimeout(() => session.destroy(new Error('no session within 30 s')), SILENCE_MS_MAX);
       session.once('error', (error) => {
         clearTimeout(timer);
         reject(error);
@@ -70,7 +70,7 @@ export class BatchSession {
   }
 
   /** Never rejects. @param deadlineMs when the call is given up */
-  getBatch(bucket: string, wanted: readonly Wanted[], deadlineMs = EXCHANGE_MS_MAX): Promise<Outcome> {
+  getBatch(bucket: string, wanted: readonly Wanted[], deadlineMs = SILENCE_MS_MAX): Promise<Outcome> {
     if (!this.isOpen) return Promise.resolve(faulty('broken', 'the gRPC connection is closed'));
     const stream = this.#session.request({
       ':method': 'POST',

@@ -1,9 +1,10 @@
 /** Clients of a target, one connection each, whose requests are all checked: GETs over S3, GetBatch over gRPC. */
+
 import { type DataSet, type DataSetSpec, makeDataSet } from '../suite/data-set.ts';
+import { KeptConnection } from '../suite/kept-connection.ts';
 import type { Wanted } from './batch-check.ts';
 import { BatchSession } from './batch-session.ts';
 import { checkGet } from './get-check.ts';
-import { KeptConnection } from './kept-connection.ts';
 import { sourceOf } from './open-files.ts';
 import { grpcOf, type Route } from './route.ts';
 import { SignedHeads } from './signed-heads.ts';
@@ -55,7 +56,8 @@ export class Members {
 
   async #openS3(): Promise<Member> {
     const { route, bucket } = this.#reading;
-    const connection = await KeptConnection.open(route, sourceOf(this.#made++, route.host));
+    const source = sourceOf(this.#made++, route.host);
+    const connection = await KeptConnection.open(route, source === undefined ? {} : { source });
     const ask = async (position: number): Promise<Outcome> => {
       const wanted = this.#wanted(position);
       try {

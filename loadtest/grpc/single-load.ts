@@ -5,7 +5,8 @@
 import { signedGet, signedPut } from '../../bench/rig/signed-requests.ts';
 import type { Signer } from '../../src/format/sigv4-sign.ts';
 import type { DataSet } from '../suite/data-set.ts';
-import { KeptConnection } from './kept-connection.ts';
+import { KeptConnection } from '../suite/kept-connection.ts';
+import { type Address, addressOf } from '../suite/wire.ts';
 import { dataOf } from './order-data.ts';
 import type { GetOrder, PutOrder, Server } from './orders.ts';
 import { ownersOf } from './owners.ts';
@@ -21,20 +22,24 @@ function signerOf({ credentials }: Server): Signer {
 }
 
 interface Target {
-  readonly url: URL;
+  readonly address: Address;
+  readonly host: string;
   readonly signer: Signer;
   readonly idle: KeptConnection[];
 }
 
 function targetsOf(servers: readonly Server[]): Target[] {
-  return servers.map((server) => ({ url: new URL(server.endpoint), signer: signerOf(server), idle: [] }));
+  return servers.map((server) => {
+    const url = new URL(server.endpoint);
+    return { address: addressOf(url), host: url.host, signer: signerOf(server), idle: [] };
+  });
 }
 
 /** Their share to each; where one is asked more at some moment, it gets further ones then. */
 async function connectAll(targets: readonly Target[], connections: number): Promise<void> {
   const share = Math.ceil(connections / targets.length);
-  for (const { url, idle } of targets)
-    idle.push(...(await Promise.all(Array.from({ length: share }, () => KeptConnection.open(url)))));
+  for (const { address, idle } of targets)
+    idle.push(...(await Promise.all(Array.from({ length: share }, () => KeptConnection.open(address)))));
 }
 
 function closeAll(targets: readonly Target[]): void {
@@ -48,14 +53,14 @@ interface Single {
 }
 
 /** Never rejects for what the server did. */
-async function exchange({ url, idle }: Target, tally: Tally, { head, body, judge }: Single): Promise<void> {
+async function exchange({ address, idle }: Target, tally: Tally, { head, body, judge }: Single): Promise<void> {
   const sentMs = performance.now();
   tally.requests += 1;
   let connection: KeptConnection | undefined;
   try {
-    connection = idle.pop() ?? (await KeptConnection.open(url));
+    connection = idle.pop() ?? (await KeptConnection.open(address));
     const { status, bytes, crc32 } = await connection.exchange(head, body);
-    idle.push(connection);
+    if (connection.isOpen) idle.push(connection);
     judge(status, bytes, crc32);
     tally.whole.add(performance.now() - sentMs);
   } catch (error) {
@@ -86,8 +91,8 @@ export async function loadGets(
   const owners = ownersOf(dataSet, order.spread, servers.length);
   const targetOf = (position: number): Target => targets[owners[position] as number] as Target;
   const headOf = headsOf(dataSet, HEADS_MAX, (position) => {
-    const { url, signer } = targetOf(position);
-    return signedGet(`/${bucket}/${dataSet.keyOf(position)}`, url.host, Date.now(), signer);
+    const { host, signer } = targetOf(position);
+    return signedGet(`/${bucket}/${dataSet.keyOf(position)}`, host, Date.now(), signer);
   });
   const positions = shuffled(dataSet);
   await connectAll(targets, connections);
@@ -139,9 +144,9 @@ export async function loadPuts(
   const owners = ownersOf(dataSet, order.spread, servers.length);
   const targetOf = (position: number): Target => targets[owners[position] as number] as Target;
   const headOf = headsOf(dataSet, Math.min(HEADS_MAX, Math.ceil(PUTS_A_SECOND * seconds)), (position) => {
-    const { url, signer } = targetOf(position);
+    const { host, signer } = targetOf(position);
     const path = `/${bucket}/${dataSet.keyOf(position)}`;
-    return signedPut(path, url.host, Date.now(), dataSet.sizeOf(position), {}, signer);
+    return signedPut(path, host, Date.now(), dataSet.sizeOf(position), {}, signer);
   });
   await connectAll(targets, connections);
   let next = 0;

@@ -2,10 +2,10 @@
 import { mintToken } from '../../src/format/bearer-token.ts';
 import { BatchesService, GetBatchRequest, Order } from '../../src/format/messages.ts';
 import type { Credentials } from '../suite/target.ts';
+import { addressOf, openWire, WIRE_BUFFER_BYTES, type Wire } from '../suite/wire.ts';
 import { BatchStream } from './batch-stream.ts';
 import { encodeHeaders, Http2Client } from './http2-frames.ts';
 import { addFault, type BatchReader, type Expected, type Tally } from './outcome.ts';
-import { openWire, type Wire } from './wire.ts';
 
 const PREFIX_BYTES = 5;
 const TOKEN_MS = 2 * 3_600_000;
@@ -76,18 +76,18 @@ export class BatchConnection implements BatchReader {
   }
 
   async #connect(): Promise<Session> {
-    const wire = await openWire(new URL(`http://${this.#options.address}`), {
-      take: (bytes) => {
-        try {
-          client.take(bytes);
-        } catch (error) {
-          wire.close();
-          lose(error as Error);
-        }
-        if (client.isGoingAway && client.openStreams === 0) wire.close();
-      },
-      lost: (error) => lose(error),
-    });
+    const take = (bytes: Buffer): void => {
+      try {
+        client.take(bytes);
+      } catch (error) {
+        wire.close();
+        lose(error as Error);
+      }
+      if (client.isGoingAway && client.openStreams === 0) wire.close();
+    };
+    const address = addressOf(new URL(`http://${this.#options.address}`));
+    const into = Buffer.allocUnsafeSlow(WIRE_BUFFER_BYTES);
+    const wire = await openWire(address, { take, lost: (error) => lose(error) }, { into });
     if (this.#isClosed) {
       wire.close();
       throw new Error(CLOSED);

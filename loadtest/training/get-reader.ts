@@ -1,4 +1,3 @@
-// HOT PATH: `take` sees every chunk of every object (npm run loadtest -- training --by s3).
 /**
  * A batch by S3 GETs on one keep-alive connection, one after the other, as a reader worker of a data loader does it. Every body is checked by
  * CRC-32 as it arrives and never held.
@@ -6,16 +5,14 @@
  * Hardest decision: requests are signed once for each object and sent again in later epochs while the signature is young: signing costs
  * about as much as reading a small object, and no client of training signs in the process whose CPU is watched here.
  */
-import { crc32Of } from '../../src/format/crc32.ts';
 import { signHeaders } from '../../src/format/sigv4-sign.ts';
+import type { Answer } from '../suite/answer-reader.ts';
+import { KeptConnection } from '../suite/kept-connection.ts';
 import type { Credentials } from '../suite/target.ts';
+import { type Address, addressOf, WIRE_BUFFER_BYTES } from '../suite/wire.ts';
 import { addFault, type BatchReader, type Expected, type Tally } from './outcome.ts';
-import { openWire, type Wire } from './wire.ts';
 
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-const HEAD_END = Buffer.from('\r\n\r\n');
-const HEAD_BYTES_MAX = 64 * 1024;
-const NO_BYTES = Buffer.alloc(0);
 const CLOSED = 'the reader was closed';
 /** Servers take signatures of fifteen minutes. */
 const SIGNATURE_MS = 10 * 60_000;
@@ -53,41 +50,13 @@ export class SignedGets {
   }
 }
 
-/** Of an answer: status, and bytes of its body; NaN without a Content-Length. Pure. */
-export function headOf(text: string): { readonly status: number; readonly length: number; readonly isLast: boolean } {
-  const length = /\r\ncontent-length: *(\d+)/i.exec(text)?.[1];
-  return {
-    status: Number(text.slice(9, 12)),
-    length: length === undefined ? Number.NaN : Number(length),
-    isLast: /\r\nconnection: *close/i.test(text),
-  };
-}
-
-interface Answer {
-  readonly status: number;
-  readonly bytes: number;
-  readonly crc: number;
-}
-
-interface Waiting {
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (error: Error) => void;
-}
-
 export class GetReader implements BatchReader {
-  readonly #endpoint: URL;
+  readonly #address: Address;
   readonly #gets: SignedGets;
   readonly #expected: Expected;
   readonly #tally: Tally;
-  #wire: Wire | undefined;
-  #waiting: Waiting | undefined;
-  #head = NO_BYTES;
-  /** Bytes of the body that are still to come; -1: the head is. */
-  #left = -1;
-  #status = 0;
-  #length = 0;
-  #crc = 0;
-  #isLast = false;
+  readonly #into = Buffer.allocUnsafeSlow(WIRE_BUFFER_BYTES);
+  #connection: KeptConnection | undefined;
   #isClosed = false;
 
   constructor(options: {
@@ -96,7 +65,7 @@ export class GetReader implements BatchReader {
     readonly expected: Expected;
     readonly tally: Tally;
   }) {
-    this.#endpoint = options.endpoint;
+    this.#address = addressOf(options.endpoint);
     this.#gets = options.gets;
     this.#expected = options.expected;
     this.#tally = options.tally;
@@ -104,114 +73,39 @@ export class GetReader implements BatchReader {
 
   async read(batch: Uint32Array): Promise<void> {
     for (const position of batch) {
+      const key = this.#expected.keyOf(position);
       try {
-        this.#count(position, await this.#get(position));
+        const connection = await this.#open();
+        this.#count(position, await connection.exchange(this.#gets.of(position, key)));
       } catch (error) {
-        addFault(this.#tally, 'broken', 1, `GET ${this.#expected.keyOf(position)}: ${(error as Error).message}`);
-        this.#drop();
+        addFault(this.#tally, 'broken', 1, `GET ${key}: ${(error as Error).message}`);
       }
     }
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#drop();
+    this.#connection?.close();
   }
 
-  #drop(): void {
-    this.#wire?.close();
-    this.#wire = undefined;
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.reject(new Error(CLOSED));
-  }
-
-  async #get(position: number): Promise<Answer> {
-    this.#wire ??= await openWire(this.#endpoint, {
-      take: (bytes) => this.#take(bytes),
-      lost: (error) => this.#lose(error),
-    });
+  /** A new one where the last is gone. */
+  async #open(): Promise<KeptConnection> {
+    if (this.#connection?.isOpen === true) return this.#connection;
     if (this.#isClosed) throw new Error(CLOSED);
-    this.#head = NO_BYTES;
-    this.#left = -1;
-    this.#crc = 0;
-    return new Promise<Answer>((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#wire?.write(this.#gets.of(position, this.#expected.keyOf(position)));
-    });
+    this.#connection = await KeptConnection.open(this.#address, { into: this.#into });
+    if (this.#isClosed) this.#connection.close();
+    return this.#connection;
   }
 
-  #count(position: number, { status, bytes, crc }: Answer): void {
+  #count(position: number, { status, bytes, crc32 }: Answer): void {
     const [tally, expected] = [this.#tally, this.#expected];
     const about = (): string => `GET ${expected.keyOf(position)}`;
     if (status !== 200) addFault(tally, 'refused', 1, `${about()} was answered with ${status}`);
     else if (bytes !== expected.sizeOf(position)) addFault(tally, 'short', 1, `${about()} brought ${bytes} bytes`);
-    else if (crc !== expected.crcOf(position)) addFault(tally, 'wrong', 1, `${about()} brought other bytes`);
+    else if (crc32 !== expected.crcOf(position)) addFault(tally, 'wrong', 1, `${about()} brought other bytes`);
     else {
       tally.objects += 1;
       tally.bytes += bytes;
     }
-  }
-
-  #lose(error: Error): void {
-    this.#wire = undefined;
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    // A body that breaks off is a short one.
-    if (this.#left > 0) waiting?.resolve({ status: this.#status, bytes: this.#length - this.#left, crc: 0 });
-    else waiting?.reject(error);
-  }
-
-  #take(bytes: Buffer): void {
-    let at = 0;
-    if (this.#left < 0) {
-      at = this.#takeHead(bytes);
-      if (at < 0) return;
-    }
-    const body = at === 0 ? bytes : bytes.subarray(at);
-    if (body.length > this.#left) {
-      this.#fail(new Error('the server sent more than it had announced'));
-      return;
-    }
-    if (body.length > 0) this.#crc = crc32Of(body, this.#crc);
-    this.#left -= body.length;
-    if (this.#left === 0) this.#finish();
-  }
-
-  /** @returns where the body begins in these bytes; -1 while the head is not whole */
-  #takeHead(bytes: Buffer): number {
-    const before = this.#head.length;
-    const head = before === 0 ? bytes : Buffer.concat([this.#head, bytes]);
-    const end = head.indexOf(HEAD_END);
-    if (end < 0) {
-      if (head.length > HEAD_BYTES_MAX) this.#fail(new Error('the head of an answer does not end'));
-      else this.#head = Buffer.from(head); // `bytes` are only lent
-      return -1;
-    }
-    const { status, length, isLast } = headOf(head.toString('latin1', 0, end + 2));
-    if (Number.isNaN(length)) {
-      this.#fail(new Error(`an answer with status ${status} and no Content-Length`));
-      return -1;
-    }
-    this.#status = status;
-    this.#length = length;
-    this.#left = length;
-    this.#isLast = isLast;
-    return end + HEAD_END.length - before;
-  }
-
-  #finish(): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (this.#isLast) {
-      this.#wire?.close();
-      this.#wire = undefined;
-    }
-    waiting?.resolve({ status: this.#status, bytes: this.#length, crc: this.#crc >>> 0 });
-  }
-
-  #fail(error: Error): void {
-    this.#wire?.close();
-    this.#lose(error);
   }
 }

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { crc32 } from '@node-rs/crc32';
 import fc from 'fast-check';
-import { AnswerReader } from '../../loadtest/connections/answer-reader.ts';
 import { BatchCheck, type Wanted } from '../../loadtest/connections/batch-check.ts';
 import { MessageCutter } from '../../loadtest/connections/batch-session.ts';
 import { checkChange, checkGet } from '../../loadtest/connections/get-check.ts';
 import { faulty, good, Tally } from '../../loadtest/connections/tally.ts';
+import { AnswerReader } from '../../loadtest/suite/answer-reader.ts';
 import { BatchFrame } from '../../src/format/messages.ts';
 
 /** The bytes in pieces. */
@@ -36,7 +36,7 @@ describe('answers over HTTP', () => {
           const answer = reader.take(pieces.at(-1) as Buffer);
           assert.equal(answer?.status, 200);
           assert.ok(answer?.isReusable);
-          assert.deepEqual(answer.body, body);
+          assert.deepEqual([answer.bytes, answer.crc32], [body.length, crc32(body)]);
           assert.ok(reader.isEmpty);
         }
       }),
@@ -48,8 +48,20 @@ describe('answers over HTTP', () => {
     const chunked = new AnswerReader().take(
       Buffer.from('HTTP/1.1 503 Slow\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello'),
     );
-    assert.deepEqual([chunked?.status, chunked?.isReusable, chunked?.body.length], [503, false, 0]);
+    assert.deepEqual([chunked?.status, chunked?.isReusable, chunked?.bytes], [503, false, 0]);
     assert.equal(new AnswerReader().take(Buffer.from('HTTP/1.1 204 No Content\r\n\r\n'))?.isReusable, true);
+  });
+
+  test('break off with what came of a body, and errors with the beginning of what they say', () => {
+    const reader = new AnswerReader();
+    const text = 'HTTP/1.1 404 Not Found\r\nContent-Length: 9000\r\n\r\n<Code>';
+    assert.equal(reader.cutOff(), undefined);
+    assert.equal(reader.take(Buffer.from(text)), undefined);
+    assert.equal(reader.take(Buffer.alloc(2000, 'x')), undefined);
+    assert.ok(!reader.isEmpty);
+    const answer = reader.cutOff();
+    assert.deepEqual([answer?.status, answer?.bytes, answer?.isReusable], [404, 2006, false]);
+    assert.equal(answer?.text, `<Code>${'x'.repeat(994)}`);
   });
 
   test('are refused when they are no HTTP, or more than one', () => {
@@ -66,8 +78,15 @@ const BYTES = Buffer.from('what was stored');
 const CONTENT = { size: BYTES.length, crc: crc32(BYTES) };
 
 describe('a GET', () => {
+  const answer = (status: number, body: Buffer) => ({
+    status,
+    bytes: body.length,
+    crc32: crc32(body),
+    text: body.toString(),
+    isReusable: true,
+  });
   const check = (status: number, body: Buffer, wanted: Wanted = { key: 'k', content: CONTENT }) =>
-    checkGet({ status, body, isReusable: true }, wanted).errors;
+    checkGet(answer(status, body), wanted).errors;
   const none = { broken: 0, refused: 0, short: 0, wrong: 0 };
 
   test('is right with exactly what was stored', () => {
@@ -84,7 +103,7 @@ describe('a GET', () => {
   });
 
   test('a change is right with a status of success', () => {
-    const status = (code: number) => checkChange('PUT', 'k', { status: code, body: Buffer.alloc(0), isReusable: true });
+    const status = (code: number) => checkChange('PUT', 'k', answer(code, Buffer.alloc(0)));
     assert.equal(status(200).errors.refused, 0);
     assert.equal(status(204).errors.refused, 0);
     assert.equal(status(503).errors.refused, 1);
