@@ -12,16 +12,15 @@ import {
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { mintToken } from '../../src/format/bearer-token.ts';
-import { BatchFrame, GetBatchRequest, Order } from '../../src/format/messages.ts';
+import { GetBatchRequest, Order } from '../../src/format/messages.ts';
+import { BatchSlots, MessageRoom } from '../suite/batch-frames.ts';
 import { SILENCE_MS_MAX } from '../suite/wire.ts';
-import { BatchCheck, type Wanted } from './batch-check.ts';
+import { outcomeOf, type Wanted } from './batch-check.ts';
 import { grpcOf, type Route } from './route.ts';
 import { faulty, type Outcome } from './tally.ts';
 
 const PATH = '/penstock.v1.Batches/GetBatch';
 const PREFIX_BYTES = 5;
-/** A frame is 4 MiB at most, and what describes it. */
-const MESSAGE_BYTES_MAX = 8 * 2 ** 20;
 const WINDOW_BYTES = 4 * 2 ** 20;
 const TOKEN_MS = 12 * 3600 * 1000;
 
@@ -84,7 +83,7 @@ export class BatchSession {
     stream.on('data', (chunk: Buffer) => {
       this.#receivedBytes += chunk.length;
     });
-    return outcomeOf(stream, new BatchCheck(wanted), deadlineMs);
+    return answerOf(stream, wanted, deadlineMs);
   }
 
   close(): void {
@@ -101,9 +100,9 @@ function requestOf(bucket: string, wanted: readonly Wanted[]): Buffer {
   return request;
 }
 
-function outcomeOf(stream: ClientHttp2Stream, check: BatchCheck, deadlineMs: number): Promise<Outcome> {
+function answerOf(stream: ClientHttp2Stream, wanted: readonly Wanted[], deadlineMs: number): Promise<Outcome> {
   return new Promise((resolve) => {
-    const messages = new MessageCutter();
+    const slots = new BatchSlots(wanted.length, new MessageRoom());
     let status: string | undefined;
     let trouble: string | undefined;
     // The server ends it at the deadline; a second later it does not.
@@ -119,7 +118,7 @@ function outcomeOf(stream: ClientHttp2Stream, check: BatchCheck, deadlineMs: num
     });
     stream.on('data', (chunk: Buffer) => {
       try {
-        for (const message of messages.take(chunk)) check.take(BatchFrame.decode(message));
+        slots.take(chunk);
       } catch (error) {
         trouble = (error as Error).message;
         stream.close(constants.NGHTTP2_CANCEL);
@@ -127,45 +126,10 @@ function outcomeOf(stream: ClientHttp2Stream, check: BatchCheck, deadlineMs: num
     });
     stream.on('close', () => {
       clearTimeout(timer);
-      if (status === '0' && trouble === undefined) resolve(check.outcome());
+      if (status === '0' && trouble === undefined) resolve(outcomeOf(wanted, slots));
       else if (status !== undefined && status !== '0')
         resolve(faulty('refused', `a batch ended with status ${status}`));
       else resolve(faulty('broken', `a batch broke off: ${trouble ?? 'it was reset'}`));
     });
   });
-}
-
-/** Cuts a stream into messages of gRPC, however its chunks fall. */
-export class MessageCutter {
-  #chunks: Buffer[] = [];
-  #bytes = 0;
-
-  /** @returns the messages that this chunk completes @throws RangeError for one that is too large or compressed */
-  take(chunk: Buffer): Buffer[] {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    const messages: Buffer[] = [];
-    for (let end = this.#end(); end !== undefined && end <= this.#bytes; end = this.#end()) {
-      const all = this.#joined();
-      messages.push(all.subarray(PREFIX_BYTES, end));
-      this.#chunks = end === all.length ? [] : [all.subarray(end)];
-      this.#bytes -= end;
-    }
-    return messages;
-  }
-
-  /** Of the first message. */
-  #end(): number | undefined {
-    if (this.#bytes < PREFIX_BYTES) return undefined;
-    const head = (this.#chunks[0] as Buffer).length < PREFIX_BYTES ? this.#joined() : (this.#chunks[0] as Buffer);
-    const bytes = head.readUInt32BE(1);
-    if (head[0] !== 0 || bytes > MESSAGE_BYTES_MAX) throw new RangeError(`a message of ${bytes} bytes, or compressed`);
-    return PREFIX_BYTES + bytes;
-  }
-
-  #joined(): Buffer {
-    const all = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks, this.#bytes);
-    this.#chunks = [all];
-    return all;
-  }
 }

@@ -6,8 +6,9 @@ import { Epoch } from '../../bench/rig/epoch.ts';
 import { Http2Batches } from '../../bench/rig/http2-batch.ts';
 import { PenstockClient } from '../../src/client/client.ts';
 import { Order } from '../../src/format/messages.ts';
+import { BatchSlots, MessageRoom } from '../suite/batch-frames.ts';
 import type { DataSet } from '../suite/data-set.ts';
-import { BatchCheck, MessageRoom } from './batch-check.ts';
+import { countBatch } from './batch-check.ts';
 import { dataOf } from './order-data.ts';
 import type { GetBatchOrder, Server } from './orders.ts';
 import { ownersOf } from './owners.ts';
@@ -62,14 +63,14 @@ async function openHttp2({ order, dataSet, tally }: Work, server: Server): Promi
     async read(positions) {
       const connection = connections[next++ % connections.length] as Http2Batches;
       const room = rooms.pop() ?? new MessageRoom();
-      const check = new BatchCheck(dataSet, positions, tally, room);
+      const slots = new BatchSlots(positions.length, room);
       const keys = positions.map((position) => dataSet.keyOf(position));
       const sentMs = performance.now();
       try {
-        const { firstMs } = await connection.get(order.bucket, keys, (chunk) => check.take(chunk), wire);
+        const { firstMs } = await connection.get(order.bucket, keys, (chunk) => slots.take(chunk), wire);
         return sentMs + firstMs;
       } finally {
-        check.end();
+        countBatch(slots, dataSet, positions, tally);
         rooms.push(room);
       }
     },

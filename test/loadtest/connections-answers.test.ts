@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { crc32 } from '@node-rs/crc32';
 import fc from 'fast-check';
-import { BatchCheck, type Wanted } from '../../loadtest/connections/batch-check.ts';
-import { MessageCutter } from '../../loadtest/connections/batch-session.ts';
+import { outcomeOf as outcomeOfBatch, type Wanted } from '../../loadtest/connections/batch-check.ts';
 import { checkChange, checkGet } from '../../loadtest/connections/get-check.ts';
 import { faulty, good, Tally } from '../../loadtest/connections/tally.ts';
 import { AnswerReader } from '../../loadtest/suite/answer-reader.ts';
+import { BatchSlots, MessageCutter, MessageRoom } from '../../loadtest/suite/batch-frames.ts';
 import { BatchFrame } from '../../src/format/messages.ts';
 
 /** The bytes in pieces. */
@@ -110,27 +110,28 @@ describe('a GET', () => {
   });
 });
 
+function messageOf(body: Buffer): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(body.length, 1);
+  return Buffer.concat([prefix, body]);
+}
+
 describe('messages of gRPC', () => {
   test('come out whole and in order, however the stream is cut', () => {
     fc.assert(
       fc.property(fc.array(BODY, { minLength: 1, maxLength: 6 }), CUTS, (bodies, cuts) => {
-        const stream = Buffer.concat(
-          bodies.flatMap((body) => {
-            const prefix = Buffer.alloc(5);
-            prefix.writeUInt32BE(body.length, 1);
-            return [prefix, body];
-          }),
-        );
-        const cutter = new MessageCutter();
-        const messages = cut(stream, cuts).flatMap((piece) => cutter.take(piece));
+        const messages: Buffer[] = [];
+        const cutter = new MessageCutter(new MessageRoom(), (message) => messages.push(Buffer.from(message)));
+        for (const piece of cut(Buffer.concat(bodies.map(messageOf)), cuts)) cutter.take(piece);
         assert.deepEqual(messages, bodies);
       }),
     );
   });
 
-  test('are refused when they are too large', () => {
-    assert.throws(() => new MessageCutter().take(Buffer.from([0, 0xff, 0, 0, 0])), RangeError);
-    assert.throws(() => new MessageCutter().take(Buffer.from([1, 0, 0, 0, 1, 0])), RangeError);
+  test('are refused when they are too large, or compressed', () => {
+    const take = (...bytes: number[]) => new MessageCutter(new MessageRoom(), () => {}).take(Buffer.from(bytes));
+    assert.throws(() => take(0, 0xff, 0, 0, 0), RangeError);
+    assert.throws(() => take(1, 0, 0, 0, 1, 0), RangeError);
   });
 });
 
@@ -139,9 +140,9 @@ describe('a batch', () => {
   const absent = { slot: 1, error: { code: 5, message: 'no such key' } };
   const END = { end: { ok: 1, failed: 1 } };
   const outcomeOf = (...frames: Parameters<typeof BatchFrame.encode>[0][]) => {
-    const check = new BatchCheck(wanted);
-    for (const frame of frames) check.take(BatchFrame.decode(Buffer.from(BatchFrame.encode(frame))));
-    return check.outcome();
+    const slots = new BatchSlots(wanted.length, new MessageRoom());
+    for (const frame of frames) slots.take(messageOf(Buffer.from(BatchFrame.encode(frame))));
+    return outcomeOfBatch(wanted, slots);
   };
 
   test('is right with every slot, in one entry or in several, and an end', () => {
@@ -149,7 +150,11 @@ describe('a batch', () => {
     assert.deepEqual(whole, { objects: 2, bytes: BYTES.length, errors: { broken: 0, refused: 0, short: 0, wrong: 0 } });
     const halves = outcomeOf(
       { entries: [{ slot: 0, length: 4 }], payload: BYTES.subarray(0, 4) },
-      { entries: [{ slot: 0, length: BYTES.length - 4 }, absent], payload: BYTES.subarray(4), ...END },
+      {
+        entries: [{ slot: 0, objectOffset: 4, length: BYTES.length - 4 }, absent],
+        payload: BYTES.subarray(4),
+        ...END,
+      },
     );
     assert.deepEqual(halves, whole);
   });
