@@ -2,12 +2,12 @@
 
 import { type DataSet, type DataSetSpec, makeDataSet } from '../suite/data-set.ts';
 import { KeptConnection } from '../suite/kept-connection.ts';
+import { RequestWriter, SignedGets } from '../suite/request-writer.ts';
 import type { Wanted } from './batch-check.ts';
 import { BatchSession } from './batch-session.ts';
 import { checkGet } from './get-check.ts';
 import { sourceOf } from './open-files.ts';
 import { grpcOf, type Route } from './route.ts';
-import { SignedHeads } from './signed-heads.ts';
 import { faulty, type Outcome } from './tally.ts';
 
 export type Protocol = 's3' | 'grpc';
@@ -35,13 +35,14 @@ export interface Member {
 export class Members {
   readonly #reading: Reading;
   readonly #dataSet: DataSet;
-  readonly #heads: SignedHeads;
+  readonly #gets: SignedGets;
   #made = 0;
 
   constructor(reading: Reading) {
     this.#reading = reading;
     this.#dataSet = makeDataSet(reading.dataSet);
-    this.#heads = new SignedHeads(reading.route);
+    const { route, bucket } = reading;
+    this.#gets = new SignedGets(new RequestWriter(route.hostHeader, bucket, route.credentials));
   }
 
   /** How many objects there are to ask for. */
@@ -55,13 +56,13 @@ export class Members {
   }
 
   async #openS3(): Promise<Member> {
-    const { route, bucket } = this.#reading;
+    const { route } = this.#reading;
     const source = sourceOf(this.#made++, route.host);
     const connection = await KeptConnection.open(route, source === undefined ? {} : { source });
     const ask = async (position: number): Promise<Outcome> => {
       const wanted = this.#wanted(position);
       try {
-        return checkGet(await connection.exchange(this.#heads.get(bucket, wanted.key)), wanted);
+        return checkGet(await connection.exchange(this.#gets.of(wanted.key)), wanted);
       } catch (error) {
         return faulty('broken', `GET: ${(error as Error).message}`);
       }

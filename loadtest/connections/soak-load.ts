@@ -6,12 +6,12 @@ import { performance } from 'node:perf_hooks';
 import { makeDataSet } from '../suite/data-set.ts';
 import { serveOrders } from '../suite/load-process.ts';
 import { keepPace } from '../suite/pace.ts';
+import { RequestWriter, SignedGets } from '../suite/request-writer.ts';
 import { BatchSession } from './batch-session.ts';
 import { checkChange, checkGet } from './get-check.ts';
 import type { Reading } from './member.ts';
 import { RenewedConnection } from './renewed-connection.ts';
 import type { Route } from './route.ts';
-import { SignedHeads } from './signed-heads.ts';
 import { chanceFrom, type Operation, SoakSlots } from './soak-slots.ts';
 import { faulty, isGood, type Load, type Outcome, Tally } from './tally.ts';
 
@@ -161,7 +161,8 @@ class SoakBodies {
   readonly #route: Route;
   readonly #bucket: string;
   readonly #slots: SoakSlots;
-  readonly #heads: SignedHeads;
+  readonly #writer: RequestWriter;
+  readonly #gets: SignedGets;
   readonly #connections: readonly RenewedConnection[];
   readonly #idle: RenewedConnection[];
   readonly #waiting: ((connection: RenewedConnection) => void)[] = [];
@@ -172,7 +173,8 @@ class SoakBodies {
     this.#route = route;
     this.#bucket = bucket;
     this.#slots = slots;
-    this.#heads = new SignedHeads(route);
+    this.#writer = new RequestWriter(route.hostHeader, bucket, route.credentials);
+    this.#gets = new SignedGets(this.#writer);
     this.#connections = Array.from({ length: connections }, () => new RenewedConnection(route));
     this.#idle = [...this.#connections];
   }
@@ -201,7 +203,7 @@ class SoakBodies {
     const wanted = this.#slots.wanted(slot);
     const isCertain = this.#slots.isCertain(slot);
     return this.#over('GET', async (connection) => {
-      const answer = await connection.exchange(this.#heads.get(this.#bucket, wanted.key));
+      const answer = await connection.exchange(this.#gets.of(wanted.key));
       if (isCertain) return checkGet(answer, wanted);
       return { objects: 0, bytes: 0, errors: { broken: 0, refused: 0, short: 0, wrong: 0 } };
     });
@@ -211,7 +213,7 @@ class SoakBodies {
     const key = this.#slots.keyOf(slot);
     const body = this.#slots.nextBody(slot);
     return this.#over('PUT', async (connection) => {
-      const answer = await connection.exchange(this.#heads.put(this.#bucket, key, body.length), body);
+      const answer = await connection.exchange(this.#writer.putHead(key, body.length, Date.now()), body);
       const outcome = checkChange('PUT', key, answer);
       if (isGood(outcome)) this.#slots.written(slot);
       return isGood(outcome) ? { ...outcome, bytes: body.length } : outcome;
@@ -222,7 +224,11 @@ class SoakBodies {
     const key = this.#slots.keyOf(slot);
     this.#slots.deleting(slot);
     return this.#over('DELETE', async (connection) => {
-      const outcome = checkChange('DELETE', key, await connection.exchange(this.#heads.delete(this.#bucket, key)));
+      const outcome = checkChange(
+        'DELETE',
+        key,
+        await connection.exchange(this.#writer.plain('DELETE', key, Date.now())),
+      );
       if (isGood(outcome)) this.#slots.gone(slot);
       return outcome;
     });

@@ -1,8 +1,8 @@
 /** GETs of the objects of a data set, in random order, each once before any comes again. Requests are signed before the load begins. */
 import { Epoch } from '../../bench/rig/epoch.ts';
 import type { DataSet } from '../suite/data-set.ts';
+import type { RequestWriter } from '../suite/request-writer.ts';
 import type { Operation, OperationSource } from './operation.ts';
-import type { RequestWriter } from './request-writer.ts';
 
 /** A signature is good for 15 minutes. */
 const SIGNED_MS_MAX = 5 * 60_000;

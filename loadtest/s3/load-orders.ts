@@ -2,6 +2,7 @@
 import { BenchError } from '../../bench/measure/options.ts';
 import { type DataSetSpec, makeDataSet } from '../suite/data-set.ts';
 import { serveOrders } from '../suite/load-process.ts';
+import { RequestWriter } from '../suite/request-writer.ts';
 import type { Credentials } from '../suite/target.ts';
 import { BUCKET } from '../suite/upload.ts';
 import { GetSource } from './get-source.ts';
@@ -9,7 +10,6 @@ import type { Mix } from './mix.ts';
 import { MixedSource } from './mixed-source.ts';
 import type { OperationSource } from './operation.ts';
 import { PutSource, type Written } from './put-source.ts';
-import { RequestWriter } from './request-writer.ts';
 import { type LoadResult, runLoad } from './run-load.ts';
 
 /** What to load with; plain data. */

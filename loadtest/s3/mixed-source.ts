@@ -3,10 +3,10 @@
  * while it may be going away, so that every refusal and every wrong byte is the target's doing.
  */
 import type { DataSet } from '../suite/data-set.ts';
+import type { RequestWriter } from '../suite/request-writer.ts';
 import type { Mix } from './mix.ts';
 import { OPERATIONS, type Operation, type OperationName, type OperationSource } from './operation.ts';
 import type { Written } from './put-source.ts';
-import type { RequestWriter } from './request-writer.ts';
 
 /** DELETEs pause below this share of the objects at the start. */
 const LIVE_SHARE_MIN = 0.25;

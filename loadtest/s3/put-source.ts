@@ -4,8 +4,8 @@
  */
 import { randomInt } from 'node:crypto';
 import type { DataSet } from '../suite/data-set.ts';
+import type { RequestWriter } from '../suite/request-writer.ts';
 import type { Operation, OperationSource } from './operation.ts';
-import type { RequestWriter } from './request-writer.ts';
 
 /** What must be there now. */
 export interface Written {

@@ -3,11 +3,12 @@
  * connections and closes them; and it tells its own CPU time and lateness, so that its limits are not taken for the target's.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RequestWriter, SignedGets } from '../suite/request-writer.ts';
 import { countErrors, type LoadErrors } from '../suite/run-report.ts';
 import type { Credentials } from '../suite/target.ts';
 import { BatchConnection } from './batch-reader.ts';
 import { runEpoch } from './epoch.ts';
-import { GetReader, SignedGets } from './get-reader.ts';
+import { GetReader } from './get-reader.ts';
 import { type BatchReader, type Expected, newTally, type Tally } from './outcome.ts';
 import { Prefetch, type ReadStep } from './prefetch.ts';
 import { EpochOrder, stepsOfPass } from './shuffle.ts';
@@ -108,7 +109,7 @@ interface Rank {
 function openRanks(order: TrialOrder, expected: Expected, tally: Tally): Rank[] {
   const { by, accelerators, readers, grpcAddress: address, bucket, credentials } = order;
   const endpoint = new URL(order.endpoint);
-  const gets = new SignedGets({ endpoint, bucket, credentials });
+  const gets = new SignedGets(new RequestWriter(endpoint.host, bucket, credentials));
   return Array.from({ length: accelerators }, () => {
     if (by === 's3') {
       const own = Array.from({ length: readers }, () => new GetReader({ endpoint, gets, expected, tally }));

@@ -8,9 +8,9 @@ import { parseMix } from '../../loadtest/s3/mix.ts';
 import { MixedSource } from '../../loadtest/s3/mixed-source.ts';
 import { faultOf, type Operation } from '../../loadtest/s3/operation.ts';
 import { PutSource } from '../../loadtest/s3/put-source.ts';
-import { RequestWriter } from '../../loadtest/s3/request-writer.ts';
 import { s3PlanOf } from '../../loadtest/s3/s3-plan.ts';
 import { makeDataSet } from '../../loadtest/suite/data-set.ts';
+import { RequestWriter } from '../../loadtest/suite/request-writer.ts';
 
 const CREDENTIALS = { accessKeyId: 'AKIDEXAMPLE', secretKey: 'secretsecret', region: 'us-east-1' };
 const WRITER = new RequestWriter('127.0.0.1:9', 'bucket', CREDENTIALS);

@@ -5,9 +5,10 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { makeDataSet } from '../../loadtest/suite/data-set.ts';
+import { RequestWriter, SignedGets } from '../../loadtest/suite/request-writer.ts';
 import { BatchConnection } from '../../loadtest/training/batch-reader.ts';
 import { BatchStream } from '../../loadtest/training/batch-stream.ts';
-import { GetReader, SignedGets } from '../../loadtest/training/get-reader.ts';
+import { GetReader } from '../../loadtest/training/get-reader.ts';
 import { encodeHeaders } from '../../loadtest/training/http2-frames.ts';
 import { newTally, type Tally } from '../../loadtest/training/outcome.ts';
 import { BatchFrame, GetBatchRequest } from '../../src/format/messages.ts';
@@ -229,7 +230,7 @@ async function rawServer(
   };
   const port = await listening(t, server);
   const endpoint = new URL(`http://127.0.0.1:${port}`);
-  const gets = new SignedGets({ endpoint, bucket: 'bucket', credentials: CREDENTIALS });
+  const gets = new SignedGets(new RequestWriter(endpoint.host, 'bucket', CREDENTIALS));
   const tally = newTally();
   const reader = Object.assign(new GetReader({ endpoint, gets, expected: DATA, tally }), { tally });
   t.after(() => reader.close());
@@ -268,10 +269,10 @@ test('a GET that is refused, wrong, short, cut off or not answered is told apart
 });
 
 test('a request is signed once for each object while its signature is young', () => {
-  const gets = new SignedGets({ endpoint: new URL('http://127.0.0.1:9000'), bucket: 'b', credentials: CREDENTIALS });
+  const gets = new SignedGets(new RequestWriter('127.0.0.1:9000', 'b', CREDENTIALS));
   const startMs = Date.UTC(2026, 0, 1);
-  const first = gets.of(1, 'k', startMs);
+  const first = gets.of('k', startMs);
   assert.match(first.toString('latin1'), /^GET \/b\/k HTTP\/1\.1\r\n(.+\r\n)*authorization: AWS4-HMAC-SHA256 /im);
-  assert.equal(gets.of(1, 'k', startMs + 599_999), first);
-  assert.notDeepEqual(gets.of(1, 'k', startMs + 600_001), first);
+  assert.equal(gets.of('k', startMs + 599_999), first);
+  assert.notDeepEqual(gets.of('k', startMs + 600_001), first);
 });

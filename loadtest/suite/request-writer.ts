@@ -2,10 +2,13 @@
 import { UNSIGNED_PAYLOAD } from '../../src/format/sigv4-canonical.ts';
 import { type Signer, signHeaders } from '../../src/format/sigv4-sign.ts';
 import { percentEncode } from '../../src/format/uri.ts';
-import type { Credentials } from '../suite/target.ts';
+import type { Credentials } from './target.ts';
 
 /** SHA-256 of nothing. */
 const EMPTY_PAYLOAD = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+/** Servers take signatures of fifteen minutes. */
+const YOUNG_MS = 10 * 60_000;
+const KEPT_MAX = 100_000;
 
 export class RequestWriter {
   readonly #host: string;
@@ -41,6 +44,13 @@ export class RequestWriter {
     return Buffer.concat([Buffer.from(head, 'latin1'), body]);
   }
 
+  /** Without the body, which is sent behind it. */
+  putHead(key: string, bytes: number, nowMs: number): Buffer {
+    const target = `/${this.#bucket}/${percentEncode(key, true)}`;
+    const head = this.#head('PUT', target, nowMs, UNSIGNED_PAYLOAD, {}, `content-length: ${bytes}\r\n`);
+    return Buffer.from(head, 'latin1');
+  }
+
   #head(
     method: string,
     target: string,
@@ -55,5 +65,27 @@ export class RequestWriter {
     );
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     return `${method} ${target} HTTP/1.1\r\n${lines.join('')}${unsigned}\r\n`;
+  }
+}
+
+/**
+ * GETs that are sent again and again, each signed once while its signature is young: signing costs about as much as reading a small object, and
+ * clients do not sign in the process whose CPU is watched here.
+ */
+export class SignedGets {
+  readonly #writer: RequestWriter;
+  readonly #known = new Map<string, { readonly request: Buffer; readonly untilMs: number }>();
+
+  constructor(writer: RequestWriter) {
+    this.#writer = writer;
+  }
+
+  of(key: string, nowMs = Date.now()): Buffer {
+    const known = this.#known.get(key);
+    if (known !== undefined && known.untilMs > nowMs) return known.request;
+    const request = this.#writer.plain('GET', key, nowMs);
+    if (this.#known.size < KEPT_MAX || known !== undefined)
+      this.#known.set(key, { request, untilMs: nowMs + YOUNG_MS });
+    return request;
   }
 }
