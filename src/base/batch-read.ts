@@ -53,6 +53,13 @@ export interface BatchEntry {
   readonly error?: GatewayError;
 }
 
+/** Where a fill puts bytes: memory that need not be there before something is put into it. */
+export interface FillRoom {
+  readonly length: number;
+  /** The same buffer each time, of this length. */
+  readonly bytes: Buffer;
+}
+
 /** A batch under way: pulled by who sends it, so that a slow receiver costs one buffer. */
 export interface BatchRead {
   /**
@@ -64,7 +71,7 @@ export interface BatchRead {
    */
   fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[];
   /** A fill that would not wait; `undefined`: nothing is at hand. Absent where everything has to be waited for. */
-  fillNow?(into: Buffer, entriesMax: number): readonly BatchEntry[] | undefined;
+  fillNow?(into: FillRoom, entriesMax: number): readonly BatchEntry[] | undefined;
   /** Slots that have not had their last entry, ascending. */
   unserved(): readonly number[];
   /** Slots so far whose bytes were all in memory already. */

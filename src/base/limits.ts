@@ -90,7 +90,7 @@ export const LIMITS = {
   batchFramesInFlight: 2,
   /** Frames of all batches of a worker. A stalled reader holds two until the transport ends it. */
   batchSlabBytesMax: 256 * MiB,
-  /** Frames kept for the next batch. */
+  /** Frames kept for the next batch, however long it takes to come; more of them only while they are in use again and again. */
   batchSlabFreeBytesMax: 32 * MiB,
   /** A batch stops this long before its deadline, or this share of its time before, whichever is less: the end must still arrive. */
   batchDeadlineMarginMs: 200,

@@ -1,6 +1,6 @@
 // HOT PATH (bench/batch.ts)
 /** One fill of a batch: the entries so far, and what is left of the buffer. */
-import type { BatchEntry, BatchOptions } from '../base/batch-read.ts';
+import type { BatchEntry, BatchOptions, FillRoom } from '../base/batch-read.ts';
 import type { ObjectInfo } from '../base/object-store.ts';
 import type { Run } from './read-plan.ts';
 import { payloadViews } from './run-read.ts';
@@ -12,7 +12,7 @@ const LOAN_BYTES_MIN = 2048;
 
 export class Filling {
   readonly entries: BatchEntry[] = [];
-  readonly #into: Buffer;
+  readonly #into: FillRoom;
   readonly #entriesMax: number;
   /** With so many bytes it is full, though there is room: for one more that is larger. */
   readonly #enough: number;
@@ -22,7 +22,7 @@ export class Filling {
   /** Of all entries. */
   #bytes = 0;
 
-  constructor(into: Buffer, entriesMax: number, { enoughBytes, takesLoans }: FillingOptions) {
+  constructor(into: FillRoom, entriesMax: number, { enoughBytes, takesLoans }: FillingOptions) {
     this.#into = into;
     this.#entriesMax = entriesMax;
     this.#enough = Math.min(enoughBytes ?? into.length, into.length);
@@ -31,7 +31,7 @@ export class Filling {
 
   /** What is left of the buffer, and a little of it may be more than fits. */
   get room(): Buffer {
-    return this.#into.subarray(this.#used, this.#used + this.#into.length - this.#bytes);
+    return this.#into.bytes.subarray(this.#used, this.#used + this.#into.length - this.#bytes);
   }
 
   get entriesLeft(): number {
@@ -55,7 +55,7 @@ export class Filling {
 
   /** The buffer, of which the next bytes go to `used`: for calls that take an offset. */
   get whole(): Buffer {
-    return this.#into;
+    return this.#into.bytes;
   }
   get used(): number {
     return this.#used;
@@ -80,7 +80,7 @@ export class Filling {
 
   /** Where the payloads of a run go, which fits. */
   payloads<T>(run: Run<T>): Buffer[] {
-    return payloadViews(run, this.#into, this.#used);
+    return payloadViews(run, this.#into.bytes, this.#used);
   }
 
   /** Bytes that were put at the beginning of `room`. */
@@ -96,7 +96,7 @@ export class Filling {
       this.#bytes += length;
       return;
     }
-    bytes.copy(this.#into, this.#used);
+    bytes.copy(this.#into.bytes, this.#used);
     this.add(slot, info, length, 0, true, crc);
   }
 

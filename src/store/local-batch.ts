@@ -8,7 +8,7 @@
  * sends everything that is planned to the thread pool at once, bounded in bytes. `VolumeReader` decides which it is at the moment.
  */
 import { crc32 } from '@node-rs/crc32';
-import type { BatchEntry, BatchOptions, BatchRead, BatchRef } from '../base/batch-read.ts';
+import type { BatchEntry, BatchOptions, BatchRead, BatchRef, FillRoom } from '../base/batch-read.ts';
 import { asGatewayError, type GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { ObjectStore } from '../base/object-store.ts';
@@ -89,14 +89,15 @@ export class LocalBatch implements BatchRead {
     this.#lookup = new BatchLookup(engine, refs, { admit, trace: this.#trace, takesPlain: !this.#isStrict });
   }
 
-  fillNow(into: Buffer, entriesMax: number): readonly BatchEntry[] | undefined {
+  fillNow(into: FillRoom, entriesMax: number): readonly BatchEntry[] | undefined {
     const filling = new Filling(into, entriesMax, this.#options);
     this.#advance(filling);
     return filling.entries.length > 0 || this.#isDone ? filling.entries : undefined;
   }
 
   fill(into: Buffer, entriesMax: number, signal?: AbortSignal): Promise<readonly BatchEntry[]> | readonly BatchEntry[] {
-    return this.fillNow(into, entriesMax) ?? this.#fillSlowly(new Filling(into, entriesMax, this.#options), signal);
+    const room = { length: into.length, bytes: into };
+    return this.fillNow(room, entriesMax) ?? this.#fillSlowly(new Filling(room, entriesMax, this.#options), signal);
   }
 
   unserved(): readonly number[] {

@@ -16,7 +16,7 @@ import { batchFrameHead, type FrameEnd } from './batch-frame.ts';
 import { AskedBatch } from './batch-request.ts';
 import { decodeRequest } from './decode-request.ts';
 import type { GrpcMethod, ServerCall } from './server-call.ts';
-import type { SlabPool } from './slab-pool.ts';
+import type { Slab, SlabPool } from './slab-pool.ts';
 import { statusOf } from './status.ts';
 import type { TurnShare } from './turn-share.ts';
 
@@ -142,18 +142,18 @@ class Sending {
     return this.#isLate || this.#ok + this.#failed === this.#asked.refs.length;
   }
 
-  async #fill(slab: Buffer): Promise<readonly BatchEntry[]> {
+  async #fill(slab: Slab): Promise<readonly BatchEntry[]> {
     if (this.#isLate) return [];
     try {
       const now = this.#batch.fillNow?.(slab, LIMITS.batchFrameEntriesMax);
-      return now ?? (await this.#batch.fill(slab, LIMITS.batchFrameEntriesMax, this.#stopSignal()));
+      return now ?? (await this.#batch.fill(slab.bytes, LIMITS.batchFrameEntriesMax, this.#stopSignal()));
     } catch (error) {
       if (this.#isLate) return [];
       throw error;
     }
   }
 
-  #write(slab: Buffer, entries: readonly BatchEntry[]): void {
+  #write(slab: Slab, entries: readonly BatchEntry[]): void {
     let errors: Map<number, Uint8Array> | undefined;
     let bytes = 0;
     for (let i = 0; i < entries.length; i++) {
@@ -202,7 +202,7 @@ class Sending {
 }
 
 /** The payloads in the order of their entries: runs of what lies in the slab, and between them what is lent. */
-function gather(head: Buffer, slab: Buffer, entries: readonly BatchEntry[]): Buffer[] {
+function gather(head: Buffer, slab: Slab, entries: readonly BatchEntry[]): Buffer[] {
   const buffers = [head];
   let from = 0;
   let to = 0;
@@ -211,11 +211,11 @@ function gather(head: Buffer, slab: Buffer, entries: readonly BatchEntry[]): Buf
       to += length;
       continue;
     }
-    if (to > from) buffers.push(slab.subarray(from, to));
+    if (to > from) buffers.push(slab.bytes.subarray(from, to));
     buffers.push(bytes);
     from = to;
   }
-  if (to > from) buffers.push(slab.subarray(from, to));
+  if (to > from) buffers.push(slab.bytes.subarray(from, to));
   return buffers;
 }
 
