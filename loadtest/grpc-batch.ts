@@ -9,11 +9,12 @@ import { type BatchPlan, batchDataSet, batchLoads, batchPlan, type Load } from '
 import { contenderOf, WARM_OPTION } from './grpc/contender.ts';
 import { type LoadCrew, openLoads, serveLoads } from './grpc/load-process.ts';
 import { loadTable } from './grpc/load-table.ts';
+import { serverOf } from './grpc/servers.ts';
 import { CPU, RATE, remarkOn } from './grpc/turn.ts';
 import { isLoadProcess } from './suite/load-process.ts';
 import { type COMMON_OPTIONS, ROUND_OPTIONS, type ScenarioValues } from './suite/options.ts';
 import { runScenario, type ScenarioContext } from './suite/scenario.ts';
-import { openPeer, openTarget, refuseRemote, type Target } from './suite/target.ts';
+import { checkGrpc, openPeer, openTarget, type Target } from './suite/target.ts';
 import { BUCKET, upload } from './suite/upload.ts';
 
 const OPTIONS = {
@@ -50,9 +51,7 @@ async function openTargets(context: Context): Promise<Target[]> {
     throw new BenchError('--grpc is missing; name the gRPC data plane of --endpoint as HOST:PORT.');
   if (options.compare === '') return [first];
   const grpcAddress = options['compare-grpc'];
-  if (!URL.canParse(`http://${grpcAddress}`) || !/:\d+$/.test(grpcAddress))
-    throw new BenchError(`--compare-grpc is "${grpcAddress}"; name the gRPC data plane of --compare as HOST:PORT.`);
-  refuseRemote(new URL(`http://${grpcAddress}`), 'compare-grpc', options['allow-remote']);
+  checkGrpc('compare-grpc', grpcAddress, options['allow-remote']);
   return [first, { ...openPeer(context, first), grpcAddress }];
 }
 
@@ -67,9 +66,7 @@ function allLoads(context: Context, plan: BatchPlan, targets: readonly Target[],
   const { options } = context;
   const dataSet = batchDataSet(options, plan, bytes);
   return targets.flatMap((target) => {
-    const { endpoint, grpcAddress: grpc, credentials } = target;
-    const server = { endpoint: endpoint.href, grpc, credentials };
-    return batchLoads(options, plan, dataSet, server).map((load) => {
+    return batchLoads(options, plan, dataSet, serverOf(target)).map((load) => {
       const where = Object.entries(load.at).map(([key, value]) => `${key} ${value}`);
       const name = `${targets.length > 1 ? `${target.name}: ` : ''}${load.name}, ${where.join(', ')}`;
       return { target, load, name };

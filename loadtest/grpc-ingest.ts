@@ -13,25 +13,26 @@ import { alternate, type Contender, ratioOf } from '../bench/measure/rounds.ts';
 import { runFio } from '../bench/rig/fio.ts';
 import { gatewayStatus } from '../bench/rig/gateway.ts';
 import { groupsBetween } from '../bench/rig/put-figures.ts';
-import { oneOf } from './grpc/batch-plan.ts';
 import { contenderOf } from './grpc/contender.ts';
 import { type LoadCrew, openLoads, serveLoads } from './grpc/load-process.ts';
 import { loadTable } from './grpc/load-table.ts';
 import type { PutBatchOrder } from './grpc/orders.ts';
-import { sizeText } from './grpc/size-text.ts';
+import { serverOf } from './grpc/servers.ts';
 import { type Measured, RATE, remarkOn, type Turn } from './grpc/turn.ts';
 import { isLoadProcess } from './suite/load-process.ts';
 import {
   type COMMON_OPTIONS,
   numbersWithin,
+  oneOf,
   ROUND_OPTIONS,
   type ScenarioValues,
   sizesWithin,
 } from './suite/options.ts';
 import { addErrors, countErrors, NO_ERRORS } from './suite/run-report.ts';
 import { runScenario, type ScenarioContext } from './suite/scenario.ts';
+import { sizeText } from './suite/size-text.ts';
 import { openTarget, type Target } from './suite/target.ts';
-import { BUCKET, openS3Client } from './suite/upload.ts';
+import { BUCKET, makeBucket } from './suite/upload.ts';
 
 const OPTIONS = {
   sizes: ['10k,64k', 'sizes of objects, with commas between them'],
@@ -66,13 +67,12 @@ interface Rig {
 /** Of one turn: no key and no body is that of another turn. */
 function orderOf({ context, target, bytesFrom }: Rig, bytes: number, streams: number, nth: number): PutBatchOrder {
   const { options } = context;
-  const { endpoint, grpcAddress: grpc, credentials } = target;
   const count = Math.max(1, Math.min(TURN_OBJECTS_MAX, Math.floor(TURN_BYTES_MAX / Math.max(1, bytes))));
   const seed = options.seed + SEED_STEP * (nth + 1) + streams;
   const prefix = `grpc-ingest/${Date.now().toString(36)}/${bytes}-${streams}-${nth}`;
   return {
     kind: 'put-batch',
-    servers: [{ endpoint: endpoint.href, grpc, credentials }],
+    servers: [serverOf(target)],
     spread: 'ranges',
     bucket: BUCKET,
     dataSet: {
@@ -187,9 +187,7 @@ async function run(context: Context): Promise<void> {
   const target = await openTarget(context);
   if (target.grpcAddress === undefined)
     throw new BenchError('--grpc is missing; name the gRPC data plane of --endpoint as HOST:PORT.');
-  const s3 = openS3Client(target, 1, signal);
-  await s3.createBucket(BUCKET);
-  s3.close();
+  await makeBucket(target, signal);
   const fio = await fioFolder(context, target);
   const rig: Rig = { context, target, loads: openLoads(context, import.meta.filename), bytesFrom, fio };
   try {

@@ -5,11 +5,12 @@
 import { openContenders } from './s3/contenders.ts';
 import { type S3Orders, serveS3Load } from './s3/load-orders.ts';
 import { S3Rounds } from './s3/measure.ts';
-import { cleanUp, makeBuckets } from './s3/read-back.ts';
+import { cleanUp } from './s3/read-back.ts';
 import { recordFigures } from './s3/s3-figures.ts';
 import { dataSetOf, S3_OPTIONS, s3PlanOf } from './s3/s3-plan.ts';
 import { isLoadProcess, LoadProcess } from './suite/load-process.ts';
 import { runScenario } from './suite/scenario.ts';
+import { makeBucket } from './suite/upload.ts';
 
 const SCENARIO = {
   name: 's3-put',
@@ -35,7 +36,7 @@ else
       const load = new LoadProcess<S3Orders>(context, { self: import.meta.filename });
       const rounds = new S3Rounds(context, load, plan, targets);
       try {
-        await makeBuckets(targets, context.signal);
+        for (const target of targets) await makeBucket(target, context.signal);
         for (const stage of stages) await rounds.run({ kind: 'put', ...stage, objects: plan.objects });
       } finally {
         recordFigures(

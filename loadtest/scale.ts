@@ -6,7 +6,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { BenchError } from '../bench/measure/options.ts';
-import { oneOf } from './grpc/batch-plan.ts';
 import { WARM_OPTION } from './grpc/contender.ts';
 import { type LoadCrew, openLoads, serveLoads } from './grpc/load-process.ts';
 import { CPU, remarkOn } from './grpc/turn.ts';
@@ -19,6 +18,7 @@ import { isLoadProcess } from './suite/load-process.ts';
 import {
   type COMMON_OPTIONS,
   numbersWithin,
+  oneOf,
   ROUND_OPTIONS,
   type ScenarioValues,
   sizesWithin,

@@ -1,12 +1,9 @@
 /** A load in a process of its own, as a point of the report: what it asked for, what it cost both sides, and whether it was the limit. */
 import { performance } from 'node:perf_hooks';
-import { cpuSoFar } from '../../bench/measure/processes.ts';
+import { LOAD_CPU_SHARE_MAX, serverSeconds } from '../suite/processor-time.ts';
 import { type Percentiles, type Point, percentilesOf } from '../suite/run-report.ts';
 import type { Target } from '../suite/target.ts';
 import type { Load } from './tally.ts';
-
-/** From this share of its core on a load process is its own limit. */
-const BUSY_SHARE = 0.9;
 
 export interface Cost<R> {
   readonly result: R;
@@ -21,12 +18,7 @@ export async function costOf<R>(
   loads: readonly { cpuSeconds(): number }[],
   work: () => Promise<R>,
 ): Promise<Cost<R>> {
-  const server = (): number | undefined => {
-    const pids = target.pids();
-    if (pids.length === 0) return undefined;
-    const { user, system } = cpuSoFar(pids);
-    return user + system;
-  };
+  const server = (): number | undefined => serverSeconds(target.pids());
   const load = (): number => loads.reduce((sum, one) => sum + one.cpuSeconds(), 0);
   const [startMs, serverBefore, loadBefore] = [performance.now(), server(), load()];
   const result = await work();
@@ -64,7 +56,7 @@ export function pointOf(
     ...(latencyMs === undefined ? {} : { latencyMs }),
     ...(serverCpuSeconds === undefined ? {} : { serverCpuSeconds }),
     loadCpuSeconds: Math.max(0, loadCpuSeconds - spunSeconds),
-    isLoadLimited: loadCpuSeconds - spunSeconds >= BUSY_SHARE * seconds,
+    isLoadLimited: loadCpuSeconds - spunSeconds >= LOAD_CPU_SHARE_MAX * seconds,
     errors,
   };
 }

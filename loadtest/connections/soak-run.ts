@@ -12,7 +12,7 @@ import { LoadProcess } from '../suite/load-process.ts';
 import { countErrors } from '../suite/run-report.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
 import { openTarget, type Target } from '../suite/target.ts';
-import { BUCKET, openS3Client } from '../suite/upload.ts';
+import { BUCKET, makeBucket } from '../suite/upload.ts';
 import { costOf, latencyOf, pointOf } from './measured.ts';
 import { statesOf } from './process-state.ts';
 import { routeOf } from './route.ts';
@@ -44,7 +44,7 @@ type Crew = LoadProcess<SoakOrders>;
 export async function runSoak(context: ScenarioContext, plan: SoakPlan): Promise<void> {
   const { report, signal, progress } = context;
   const target = await openTarget(context);
-  await createBucket(target, signal);
+  await makeBucket(target, signal);
   const crew: Crew = new LoadProcess<SoakOrders>(context, { self: plan.self });
   const { dataSet, batch, connections } = plan;
   const prefix = `${dataSet.prefix}/live`;
@@ -155,14 +155,5 @@ function judge({ report }: ScenarioContext, target: Target, samples: readonly So
   else {
     report.verdict(verdict.isPassed, verdict.text);
     report.table(verdict.table);
-  }
-}
-
-async function createBucket(target: Target, signal: AbortSignal): Promise<void> {
-  const client = openS3Client(target, 1, signal);
-  try {
-    await client.createBucket(BUCKET);
-  } finally {
-    client.close();
   }
 }

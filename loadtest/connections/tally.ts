@@ -1,4 +1,5 @@
 /** What became of requests: counted, with their latencies and the first few troubles in words. */
+import { Latencies } from '../suite/latencies.ts';
 import { addErrors, countErrors, type LoadErrors, NO_ERRORS } from '../suite/run-report.ts';
 
 /** Of one request. */
@@ -22,8 +23,6 @@ export interface Load {
 }
 
 const TROUBLES_MAX = 5;
-/** 32 MiB; a load that makes more is told by its first ones. */
-const LATENCIES_MAX = 4_000_000;
 
 export function faulty(kind: keyof LoadErrors, about: string): Outcome {
   return { objects: 0, bytes: 0, errors: { ...NO_ERRORS, [kind]: 1 }, about };
@@ -42,7 +41,7 @@ export class Tally {
   #objects = 0;
   #bytes = 0;
   #errors: LoadErrors = NO_ERRORS;
-  readonly #latencies: number[] = [];
+  readonly #latencies = new Latencies();
   readonly #troubles: string[] = [];
 
   /** @param ms how long it took; only that of a good one is kept, since a refusal is quick */
@@ -51,7 +50,7 @@ export class Tally {
     this.#objects += outcome.objects;
     this.#bytes += outcome.bytes;
     if (isGood(outcome)) {
-      if (this.#latencies.length < LATENCIES_MAX) this.#latencies.push(ms);
+      this.#latencies.add(ms);
       return;
     }
     this.#errors = addErrors(this.#errors, outcome.errors);
@@ -66,7 +65,7 @@ export class Tally {
       objects: this.#objects,
       bytes: this.#bytes,
       errors: this.#errors,
-      latenciesMs: Float64Array.from(this.#latencies),
+      latenciesMs: this.#latencies.kept,
       troubles: this.#troubles,
     };
   }

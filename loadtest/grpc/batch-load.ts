@@ -4,15 +4,15 @@
  */
 import { Epoch } from '../../bench/rig/epoch.ts';
 import { Http2Batches } from '../../bench/rig/http2-batch.ts';
-import { PenstockClient } from '../../src/client/client.ts';
 import { Order } from '../../src/format/messages.ts';
 import { BatchSlots, MessageRoom } from '../suite/batch-frames.ts';
 import type { DataSet } from '../suite/data-set.ts';
 import { countBatch } from './batch-check.ts';
 import { dataOf } from './order-data.ts';
-import type { GetBatchOrder, Server } from './orders.ts';
+import type { GetBatchOrder } from './orders.ts';
 import { ownersOf } from './owners.ts';
 import { runStreams, type StreamsRun } from './run-streams.ts';
+import { clientOf, grpcOf, type Server } from './servers.ts';
 import type { Tally } from './tally.ts';
 
 /** Connections to one store. */
@@ -28,15 +28,8 @@ interface Work {
   readonly tally: Tally;
 }
 
-function grpcOf({ grpc, endpoint }: Server): string {
-  if (grpc !== undefined) return grpc;
-  throw new Error(`no gRPC address is known of ${endpoint}`);
-}
-
 function openClient({ order, dataSet, tally }: Work, server: Server): Reader {
-  const { accessKeyId, secretKey } = server.credentials;
-  const { bucket, clients: channels } = order;
-  const client = new PenstockClient({ endpoint: grpcOf(server), accessKeyId, secretKey, bucket, channels });
+  const client = clientOf(server, order.bucket, order.clients);
   return {
     async read(positions) {
       let firstAtMs = Number.NaN;

@@ -1,10 +1,10 @@
 /** What `grpc-batch` measures, from its options: the data of each size, and the loads that each target gets. */
-import { BenchError } from '../../bench/measure/options.ts';
 import { type DataSet, makeDataSet } from '../suite/data-set.ts';
-import { numbersWithin, sizesWithin } from '../suite/options.ts';
+import { numbersWithin, oneOf, sizesWithin } from '../suite/options.ts';
+import { sizeText } from '../suite/size-text.ts';
 import { BUCKET } from '../suite/upload.ts';
-import type { GetBatchOrder, GetOrder, LoadOrder, Server } from './orders.ts';
-import { sizeText } from './size-text.ts';
+import type { GetBatchOrder, GetOrder, LoadOrder } from './orders.ts';
+import type { Server } from './servers.ts';
 
 export interface BatchOptions {
   readonly sizes: string;
@@ -35,13 +35,6 @@ export interface BatchPlan {
 const MiB = 1024 ** 2;
 const SET_BYTES_MAX = 512 * MiB;
 const SIZE = { min: 0, max: 64 * MiB };
-
-/** @throws BenchError */
-export function oneOf<T extends string>(name: string, text: string, known: readonly T[]): T {
-  const found = known.find((value) => value === text);
-  if (found !== undefined) return found;
-  throw new BenchError(`--${name} is "${text}"; expected ${known.join(' or ')}.`);
-}
 
 /** @throws BenchError that names option, value and what was expected */
 export function batchPlan(options: BatchOptions): BatchPlan {

@@ -2,16 +2,7 @@
 import type { Spread } from '../scaling/placement.ts';
 import type { DataSetSpec } from '../suite/data-set.ts';
 import type { LoadErrors, Percentiles } from '../suite/run-report.ts';
-import type { Credentials } from '../suite/target.ts';
-
-/** One store: a gateway, or whatever speaks S3. */
-export interface Server {
-  /** Scheme, host and port of S3. */
-  readonly endpoint: string;
-  /** `host:port` of the data plane. */
-  readonly grpc?: string | undefined;
-  readonly credentials: Credentials;
-}
+import type { Server } from './servers.ts';
 
 interface Order {
   /** More than one: each key belongs to one of them. */

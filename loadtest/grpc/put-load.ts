@@ -2,24 +2,19 @@
  * PutBatch by the published client: objects of the set in turn, each to the store that it belongs to, until the time or the set is over; an
  * object counts when it was acknowledged, which is when it is on the disk. And the reading back of what was put.
  */
-import { PenstockClient } from '../../src/client/client.ts';
+import type { PenstockClient } from '../../src/client/client.ts';
 import type { PutItem } from '../../src/client/put-queue.ts';
 import type { DataSet } from '../suite/data-set.ts';
 import { dataOf } from './order-data.ts';
-import type { PutBatchOrder, Server, VerifyOrder } from './orders.ts';
+import type { PutBatchOrder, VerifyOrder } from './orders.ts';
 import { ownerOf } from './owners.ts';
+import { clientOf, type Server } from './servers.ts';
 import type { PutRun } from './single-load.ts';
 import type { Tally } from './tally.ts';
 
 /** Read back, and removed, at once. */
 const VERIFIED_AT_ONCE = 512;
 const VERIFIED_BYTES_MAX = 32 * 2 ** 20;
-
-function clientOf({ grpc, endpoint, credentials }: Server, bucket: string, channels: number): PenstockClient {
-  if (grpc === undefined) throw new Error(`no gRPC address is known of ${endpoint}`);
-  const { accessKeyId, secretKey } = credentials;
-  return new PenstockClient({ endpoint: grpc, accessKeyId, secretKey, bucket, channels });
-}
 
 /** @param begin called when all is ready and the load begins */
 export async function loadPutBatches(

@@ -8,9 +8,10 @@ import type { DataSet } from '../suite/data-set.ts';
 import { KeptConnection } from '../suite/kept-connection.ts';
 import { type Address, addressOf } from '../suite/wire.ts';
 import { dataOf } from './order-data.ts';
-import type { GetOrder, PutOrder, Server } from './orders.ts';
+import type { GetOrder, PutOrder } from './orders.ts';
 import { ownersOf } from './owners.ts';
 import { runStreams, type StreamsRun } from './run-streams.ts';
+import type { Server } from './servers.ts';
 import type { Tally } from './tally.ts';
 
 /** Signed ahead; further ones as they are sent. PUTs are each sent once: no more than can be in the time. */

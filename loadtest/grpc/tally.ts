@@ -1,7 +1,7 @@
 /** What a load has brought so far: objects that were whole and right, and what went wrong. Every body is judged here, in one way. */
 import type { DataSet } from '../suite/data-set.ts';
+import { Latencies } from '../suite/latencies.ts';
 import type { LoadErrors } from '../suite/run-report.ts';
-import { Latencies } from './latencies.ts';
 
 /** A load that meets more than this ends: it measures nothing any more. */
 const ERRORS_MAX = 1000;

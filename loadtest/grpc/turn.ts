@@ -1,6 +1,6 @@
 /** One load, run by the load process, as a point of the report: with what it cost the servers, and whether the load was the limit. */
-import { cpuSoFar } from '../../bench/measure/processes.ts';
 import type { Measures } from '../../bench/measure/rounds.ts';
+import { LOAD_CPU_SHARE_MAX, serverSeconds } from '../suite/processor-time.ts';
 import { countErrors, type Percentiles, type Point } from '../suite/run-report.ts';
 import type { LoadCrew } from './load-process.ts';
 import type { LoadOrder, LoadResult } from './orders.ts';
@@ -9,8 +9,6 @@ export const RATE = 'objects a second';
 export const CPU = 'server CPU an object, µs';
 /** Of puts: what the keeper did with them after they were acknowledged. Part of `CPU`. */
 const AFTERWARDS = 'of it after the load, µs';
-/** From this share of a core on the load process is its own limit: it is one thread, whatever cores there are. */
-const BUSY_SHARE = 0.9;
 
 export interface Turn {
   readonly target: string;
@@ -30,11 +28,7 @@ export interface Measured {
 
 export async function runTurn(loads: LoadCrew, turn: Turn): Promise<Measured> {
   const pids = turn.pids();
-  const cpu = (): number | undefined => {
-    if (pids.length === 0) return undefined;
-    const { user, system } = cpuSoFar(pids);
-    return user + system;
-  };
+  const cpu = (): number | undefined => serverSeconds(pids);
   const before = cpu();
   const result = await loads.ask('load', turn.order);
   const loaded = cpu();
@@ -66,7 +60,7 @@ export function pointOf(
     ...(whole === undefined ? {} : { latencyMs: whole }),
     ...(serverCpuSeconds === undefined ? {} : { serverCpuSeconds }),
     loadCpuSeconds,
-    isLoadLimited: loadCpuSeconds >= BUSY_SHARE * seconds,
+    isLoadLimited: loadCpuSeconds >= LOAD_CPU_SHARE_MAX * seconds,
     errors,
     more: firstOf(first),
   };

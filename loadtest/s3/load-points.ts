@@ -1,4 +1,5 @@
 /** Points of one load, from what its process and its target say of it. Pure. */
+import { LOAD_CPU_SHARE_MAX } from '../suite/processor-time.ts';
 import { addErrors, type LoadErrors, type Point } from '../suite/run-report.ts';
 import type { OperationLoad } from './load-tally.ts';
 import type { LoadResult } from './run-load.ts';
@@ -16,14 +17,12 @@ export interface Loaded {
   readonly readBack: LoadErrors;
 }
 
-/** The load process has one thread: above this it had no time left. */
-const CPU_SHARE = 0.9;
 /** What it does not wait for answers, it computes, or is kept waiting by others on its core. */
 const BUSY_SHARE = 0.95;
 
 /** Whether the figures are those of the load generator: it had no time left, or most of the latency is its own lateness. */
 export function isLoadLimited({ cpuSeconds, seconds, busyShare = 0, behindP99Ms, loads }: LoadResult): boolean {
-  if (cpuSeconds / seconds >= CPU_SHARE || busyShare >= BUSY_SHARE) return true;
+  if (cpuSeconds / seconds >= LOAD_CPU_SHARE_MAX || busyShare >= BUSY_SHARE) return true;
   const p99 = loads[0]?.latencyMs?.p99;
   return behindP99Ms !== undefined && p99 !== undefined && behindP99Ms >= p99 / 2;
 }

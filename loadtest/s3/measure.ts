@@ -11,12 +11,13 @@ import type { DataSetSpec } from '../suite/data-set.ts';
 import type { LoadProcess } from '../suite/load-process.ts';
 import { countErrors, type LoadErrors, NO_ERRORS, type Point } from '../suite/run-report.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
+import { sizeText } from '../suite/size-text.ts';
 import type { Target } from '../suite/target.ts';
 import type { LoadOrder, S3Orders, SourceOrder } from './load-orders.ts';
 import { pointsOf } from './load-points.ts';
 import type { Mix } from './mix.ts';
 import { readBack } from './read-back.ts';
-import { type S3Plan, sizeText } from './s3-plan.ts';
+import type { S3Plan } from './s3-plan.ts';
 
 /** One size, on all targets. */
 export interface Stage {

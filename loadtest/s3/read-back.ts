@@ -43,13 +43,6 @@ export async function readBack(target: Target, written: readonly Written[], sign
   }
 }
 
-export async function makeBuckets(targets: readonly Target[], signal: AbortSignal): Promise<void> {
-  for (const target of targets) {
-    const client = openS3Client(target, 1, signal);
-    await client.createBucket(BUCKET).finally(() => client.close());
-  }
-}
-
 /**
  * Deletes what stands under these prefixes of the load test's bucket, at endpoints that the run did not start; those that it did start go as a
  * whole. After Ctrl-C too: it is the user's store that it tidies.

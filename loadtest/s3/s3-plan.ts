@@ -2,7 +2,14 @@
 import { BenchError } from '../../bench/measure/options.ts';
 import { formatBytes } from '../../src/cli/figures.ts';
 import type { DataSetSpec } from '../suite/data-set.ts';
-import { numbersWithin, numberWithin, ROUND_OPTIONS, type ScenarioOptions, sizesWithin } from '../suite/options.ts';
+import {
+  numbersWithin,
+  numberWithin,
+  oneOf,
+  ROUND_OPTIONS,
+  type ScenarioOptions,
+  sizesWithin,
+} from '../suite/options.ts';
 
 export const S3_OPTIONS = {
   sizes: ['16k', 'sizes of objects, with commas between them'],
@@ -48,9 +55,8 @@ export interface S3PlanOptions {
 
 /** @throws BenchError */
 export function s3PlanOf(options: S3PlanOptions): S3Plan {
-  const { rate: rateText, 'bytes-from': bytesFrom, rounds, seconds, objects, seed } = options;
-  if (bytesFrom !== 'random' && bytesFrom !== 'samples')
-    throw new BenchError(`--bytes-from is "${bytesFrom}"; expected random or samples.`);
+  const { rate: rateText, rounds, seconds, objects, seed } = options;
+  const bytesFrom = oneOf('bytes-from', options['bytes-from'], ['random', 'samples']);
   const rate = rateText === '' ? 0 : rateText === 'half' ? 'half' : numberWithin('rate', rateText, RATES);
   if (rate !== 'half' && rate * seconds > TURNS_MAX)
     throw new BenchError(
@@ -69,11 +75,6 @@ export function s3PlanOf(options: S3PlanOptions): S3Plan {
     CONNECTIONS,
   );
   return { sizes, connections, rate, bytesFrom, rounds, seconds, objects, seed };
-}
-
-/** `16 KiB`. */
-export function sizeText(bytes: number): string {
-  return formatBytes(bytes).replace(/\.0+ /, ' ');
 }
 
 /** Words that tell sets of different bytes apart stand in the prefix, so that objects of an earlier run are found again or left alone. */

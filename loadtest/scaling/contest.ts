@@ -7,14 +7,15 @@ import { BenchError } from '../../bench/measure/options.ts';
 import { alternate, type Series } from '../../bench/measure/rounds.ts';
 import { contenderOf } from '../grpc/contender.ts';
 import type { LoadCrew } from '../grpc/load-process.ts';
-import type { LoadOrder, Server } from '../grpc/orders.ts';
-import { sizeText } from '../grpc/size-text.ts';
+import type { LoadOrder } from '../grpc/orders.ts';
+import { type Server, serverOf } from '../grpc/servers.ts';
 import { CPU } from '../grpc/turn.ts';
 import type { DataSetSpec } from '../suite/data-set.ts';
 import { countErrors } from '../suite/run-report.ts';
 import type { ScenarioContext } from '../suite/scenario.ts';
+import { sizeText } from '../suite/size-text.ts';
 import { openTarget, type Target } from '../suite/target.ts';
-import { BUCKET, openS3Client } from '../suite/upload.ts';
+import { BUCKET, makeBucket } from '../suite/upload.ts';
 import type { ScaledLoad } from './flatness.ts';
 import type { Spread } from './placement.ts';
 
@@ -82,11 +83,7 @@ export async function closeAll(settings: readonly Setting[]): Promise<void> {
 }
 
 function serversOf({ targets }: Setting): Server[] {
-  return targets.map(({ endpoint, grpcAddress: grpc, credentials }) => ({
-    endpoint: endpoint.href,
-    grpc,
-    credentials,
-  }));
+  return targets.map(serverOf);
 }
 
 function specOf({ what, seed }: Contest, count: number, bytes: number, objects: number, part: string): DataSetSpec {
@@ -102,11 +99,8 @@ function readSpec(contest: Contest, count: number, bytes: number): DataSetSpec {
 
 export async function fillAll(contest: Contest): Promise<void> {
   const { context, settings, sizes, loads, spread } = contest;
-  for (const target of new Set(settings.flatMap((setting) => setting.targets))) {
-    const s3 = openS3Client(target, 1, context.signal);
-    await s3.createBucket(BUCKET);
-    s3.close();
-  }
+  for (const target of new Set(settings.flatMap((setting) => setting.targets)))
+    await makeBucket(target, context.signal);
   const phase = context.progress.phase(`filling by ${contest.what}`, settings.length * sizes.length, 'sets');
   for (const setting of settings) {
     for (const bytes of sizes) {

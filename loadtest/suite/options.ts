@@ -63,6 +63,13 @@ export function numbersWithin(name: string, text: string, bounds: Bounds, countM
   return parts.map((part) => numberWithin(name, part, bounds));
 }
 
+/** @throws BenchError */
+export function oneOf<T extends string>(name: string, text: string, known: readonly T[]): T {
+  const found = known.find((value) => value === text);
+  if (found !== undefined) return found;
+  throw new BenchError(`--${name} is "${text}"; expected ${known.join(' or ')}.`);
+}
+
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
 /** `10k,1M` in bytes; k, M and G are powers of 1,024. @throws BenchError */

@@ -88,15 +88,18 @@ const NOT_OURS = {
   close: (): Promise<void> => Promise.resolve(),
 };
 
+/** @throws BenchError for what is no HOST:PORT, or is elsewhere */
+export function checkGrpc(option: string, address: string, mayBeRemote: boolean): void {
+  if (!URL.canParse(`http://${address}`) || !/:\d+$/.test(address))
+    throw new BenchError(`--${option} is "${address}"; write it as HOST:PORT.`);
+  refuseRemote(new URL(`http://${address}`), option, mayBeRemote);
+}
+
 function externalTarget({ options }: TargetContext, spec: TargetSpec): Target {
   const { grpc, region } = options;
   const endpoint = parseEndpoint(options.endpoint || process.env.PENSTOCK_ENDPOINT || DEFAULT_ENDPOINT, '--endpoint');
   refuseRemote(endpoint, 'endpoint', options['allow-remote']);
-  if (grpc !== '') {
-    if (!URL.canParse(`http://${grpc}`) || !/:\d+$/.test(grpc))
-      throw new BenchError(`--grpc is "${grpc}"; write it as HOST:PORT.`);
-    refuseRemote(new URL(`http://${grpc}`), 'grpc', options['allow-remote']);
-  }
+  if (grpc !== '') checkGrpc('grpc', grpc, options['allow-remote']);
   const credentials = { ...keyOf(options), region };
   const grpcAddress = grpc === '' ? {} : { grpcAddress: grpc };
   return { name: spec.name ?? endpoint.host, endpoint, credentials, ...grpcAddress, ...NOT_OURS };

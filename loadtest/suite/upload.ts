@@ -35,6 +35,12 @@ export function openS3Client({ endpoint, credentials }: Target, connections: num
   return new S3Client(new S3Transport({ endpoint, ...credentials }, { connections, signal }));
 }
 
+/** Does nothing where it is there already. */
+export async function makeBucket(target: Target, signal: AbortSignal): Promise<void> {
+  const client = openS3Client(target, 1, signal);
+  await client.createBucket(BUCKET).finally(() => client.close());
+}
+
 /** @throws CliError or S3ReplyError, or what the signal was aborted with */
 export async function upload(
   target: Target,

@@ -7,6 +7,7 @@
  * take back: 1.6 % of 500 steps for 8 batches, but 8 % of 100. So a pass here asks for the same share once more from the step on at which
  * that gift is used up. In a block of full length the two agree.
  */
+import { LOAD_CPU_SHARE_MAX } from '../suite/processor-time.ts';
 
 /** The course of one epoch. All times on one clock, in milliseconds. */
 export interface Block {
@@ -45,8 +46,6 @@ export function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Beyond this share of its core the load process is taken to be busy all the time. */
-const LOAD_CPU_SHARE_MAX = 0.9;
 /** Part of a step's computation by which its end may be noticed late. */
 const LATENESS_SHARE_MAX = 0.1;
 /** A timer of the event loop is no finer than this. */

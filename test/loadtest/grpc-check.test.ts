@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { countBatch } from '../../loadtest/grpc/batch-check.ts';
-import { Latencies } from '../../loadtest/grpc/latencies.ts';
 import { runStreams } from '../../loadtest/grpc/run-streams.ts';
 import { Tally } from '../../loadtest/grpc/tally.ts';
 import { BatchSlots, MessageRoom } from '../../loadtest/suite/batch-frames.ts';
 import { makeDataSet } from '../../loadtest/suite/data-set.ts';
+import { Latencies } from '../../loadtest/suite/latencies.ts';
 import { BatchFrame } from '../../src/format/messages.ts';
 
 const SET = makeDataSet({

@@ -2,7 +2,7 @@
  * Latencies of a load in bounded memory. Promises: every one counts until there are four million; from then on each replaces a random
  * one, so that what is kept stays a fair sample, and the largest is kept whatever happens.
  */
-import { type Percentiles, percentilesOf } from '../suite/run-report.ts';
+import { type Percentiles, percentilesOf } from './run-report.ts';
 
 const KEPT_MAX = 4_000_000;
 const FIRST_ROOM = 1024;
@@ -33,8 +33,13 @@ export class Latencies {
   /** `undefined` where there was none. */
   percentiles(isCorrected: boolean): Percentiles | undefined {
     if (this.#seen === 0) return undefined;
-    const found = percentilesOf(this.#ms.slice(0, this.#kept), isCorrected);
+    const found = percentilesOf(this.kept, isCorrected);
     return { ...found, count: this.#seen, max: this.#max };
+  }
+
+  /** Those that were kept, in no order. */
+  get kept(): Float64Array {
+    return this.#ms.slice(0, this.#kept);
   }
 
   #grow(): void {
