@@ -1,49 +1,13 @@
 /** clients, fairness and soak from end to end, tiny, as a user runs them; and against a store that lies. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { countErrors, type RunReport } from '../../loadtest/suite/run-report.ts';
+import { test } from 'node:test';
+import { countErrors } from '../../loadtest/suite/run-report.ts';
+import { scenarioRuns } from './scenario-runs.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'penstock-loadtest-test-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Run {
-  readonly child: ChildProcess;
-  readonly ended: Promise<{ readonly code: number | null; readonly text: string }>;
-  readonly report: () => RunReport;
-}
-
-function start(scenario: string, args: readonly string[]): Run {
-  const json = join(folder, `${scenario}.json`);
-  const files = ['--json', json, '--html', join(folder, `${scenario}.html`)];
-  const child = spawn(process.execPath, ['--import', 'tsx', `loadtest/${scenario}.ts`, ...args, ...files], {
-    cwd: ROOT,
-    env: { ...process.env, TMPDIR: folder },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (more: string) => {
-      text += more;
-    });
-  }
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, text }));
-  return { child, ended, report: () => JSON.parse(readFileSync(json, 'utf8')) as RunReport };
-}
-
-function assertNothingLeft(): void {
-  const left = readdirSync(folder).filter((name) => name.startsWith('penstock-bench-'));
-  assert.deepEqual(left, []);
-}
+const { start, assertNothingLeft } = scenarioRuns();
 
 test('clients: connections step by step over both protocols, with memory and latencies', async () => {
   const args = ['--connections', '20,60', '--grpc-clients', '10', '--seconds', '1', '--settle', '0.1', '--rate', '60'];
@@ -124,10 +88,8 @@ test('soak: all four operations, each answer checked, and every object at the en
 });
 
 test('soak: Ctrl-C ends it, and the report of what was whole is written', async () => {
-  const { child, ended, report } = start('soak', ['--minutes', '10', '--objects', '40', '--bytes', '2k']);
-  await new Promise<void>((resolve) => {
-    child.stderr?.on('data', (text: string) => text.includes('writing every object once') && resolve());
-  });
+  const { child, ended, told, report } = start('soak', ['--minutes', '10', '--objects', '40', '--bytes', '2k']);
+  await told(/writing every object once/);
   child.kill('SIGINT');
   const { code, text } = await ended;
   assert.equal(code, 130, text);

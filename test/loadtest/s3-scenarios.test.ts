@@ -1,69 +1,25 @@
 /** The S3 scenarios from end to end, as a user runs them: against a gateway that they start, one that runs already, and until Ctrl-C. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
 import { Belongings } from '../../bench/measure/belongings.ts';
 import { familyOf } from '../../bench/measure/processes.ts';
 import { startGateway } from '../../bench/rig/gateway.ts';
 import { SIGNER } from '../../bench/rig/signed-requests.ts';
-import { countErrors, type RunReport } from '../../loadtest/suite/run-report.ts';
+import { countErrors } from '../../loadtest/suite/run-report.ts';
 import { BUCKET, openS3Client } from '../../loadtest/suite/upload.ts';
+import { scenarioRuns } from './scenario-runs.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'penstock-loadtest-test-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function start(scenario: string, args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, ['--import', 'tsx', `loadtest/${scenario}.ts`, ...args], {
-    cwd: ROOT,
-    env: { ...process.env, TMPDIR: folder },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
-  const texts = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name]?.setEncoding('utf8').on('data', (text: string) => {
-      texts[name] += text;
-    });
-  }
-  return { child, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, ...texts })) };
-}
+const { folder, start, assertNothingLeft } = scenarioRuns();
 
 const TINY = ['--objects', '30', '--seconds', '1', '--rounds', '1', '--connections', '2', '--sizes', '4k'];
 
-function outputs(name: string): { files: string[]; json: string; html: string } {
-  const [json, html] = [join(folder, `${name}.json`), join(folder, `${name}.html`)];
-  return { files: ['--json', json, '--html', html], json, html };
-}
-
-function reportIn(json: string): RunReport {
-  return JSON.parse(readFileSync(json, 'utf8')) as RunReport;
-}
-
-function assertNothingLeft(): void {
-  assert.deepEqual(
-    readdirSync(folder).filter((name) => name.startsWith('penstock-bench-')),
-    [],
-  );
-}
-
 test('s3-get against nginx in turns: rates, CPU and ratios, at a rate and without', async () => {
-  const { files, json, html } = outputs('get');
-  const { code, stdout, stderr } = await start('s3-get', [...TINY, '--rate', 'half', '--compare', 'nginx', ...files])
-    .ended;
-  assert.equal(code, 0, stderr + stdout);
-  const report = reportIn(json);
+  const run = start('s3-get', [...TINY, '--rate', 'half', '--compare', 'nginx']);
+  const { code, stdout, text } = await run.ended;
+  assert.equal(code, 0, text);
+  const report = run.report();
   assert.deepEqual(
     report.targets.map(({ name, isOwn }) => [name, isOwn]),
     [
@@ -90,16 +46,16 @@ test('s3-get against nginx in turns: rates, CPU and ratios, at a rate and withou
   assert.equal(report.isCutShort, false);
   assert.match(stdout, /penstock \/ nginx +GET 4 KiB, 2 connections: requests a second/);
   assert.match(stdout, /errors: 0 broken, 0 refused, 0 short, 0 wrong bytes/);
-  assert.match(readFileSync(html, 'utf8'), /^<!doctype html>/i);
+  assert.match(readFileSync(run.html, 'utf8'), /^<!doctype html>/i);
   assertNothingLeft();
 });
 
 test('s3-mixed has figures for each operation, and reads back what it wrote', async () => {
-  const { files, json } = outputs('mixed');
   const mix = ['--mix', 'get=30,head=20,put=25,delete=15,list=10', '--bytes-from', 'samples'];
-  const { code, stdout, stderr } = await start('s3-mixed', [...TINY, ...mix, ...files]).ended;
-  assert.equal(code, 0, stderr + stdout);
-  const loads = new Set(reportIn(json).points.map(({ load }) => load.split(' ')[0]));
+  const { ended, report } = start('s3-mixed', [...TINY, ...mix]);
+  const { code, text } = await ended;
+  assert.equal(code, 0, text);
+  const loads = new Set(report().points.map(({ load }) => load.split(' ')[0]));
   assert.deepEqual(loads, new Set(['mixed', 'GET', 'HEAD', 'PUT', 'DELETE', 'LIST']));
   assertNothingLeft();
 });
@@ -110,13 +66,13 @@ test('a gateway that runs already is loaded by its address, read from its folder
   const gateway = await startGateway(owned, { dir, workers: 1, cores: 1 });
   const endpoint = `http://127.0.0.1:${gateway.s3Port}`;
   const keys = ['--access-key', SIGNER.accessKeyId, '--secret-key', SIGNER.secret];
-  const { files, json } = outputs('external');
-  const put = await start('s3-put', [...TINY, '--endpoint', endpoint, ...keys, '--compare', endpoint, ...files]).ended;
-  assert.equal(put.code, 0, put.stderr + put.stdout);
-  const report = reportIn(json);
+  const put = start('s3-put', [...TINY, '--endpoint', endpoint, ...keys, '--compare', endpoint]);
+  const { code, text } = await put.ended;
+  assert.equal(code, 0, text);
+  const report = put.report();
   assert.equal(report.points.length, 2);
   assert.ok(report.points.every(({ serverCpuSeconds }) => serverCpuSeconds === undefined));
-  assert.ok(!readFileSync(json, 'utf8').includes(SIGNER.secret), 'the secret is in the report');
+  assert.ok(!readFileSync(put.json, 'utf8').includes(SIGNER.secret), 'the secret is in the report');
   const credentials = { accessKeyId: SIGNER.accessKeyId, secretKey: SIGNER.secret, region: SIGNER.region };
   const target = {
     name: 'x',
@@ -130,16 +86,8 @@ test('a gateway that runs already is loaded by its address, read from its folder
   const left = (await client.listPage(BUCKET, 's3-put/', '', undefined)).objects;
   client.close();
   assert.deepEqual(left, []);
-  const wrong = await start('s3-get', [
-    ...TINY,
-    '--endpoint',
-    endpoint,
-    '--access-key',
-    'nobody',
-    '--secret-key',
-    'x',
-    ...files,
-  ]).ended;
+  const wrong = await start('s3-get', [...TINY, '--endpoint', endpoint, '--access-key', 'nobody', '--secret-key', 'x'])
+    .ended;
   assert.notEqual(wrong.code, 0);
   assert.match(wrong.stderr, /InvalidAccessKeyId|AccessDenied/);
   await owned.dispose();
@@ -155,15 +103,8 @@ test('an endpoint elsewhere is not loaded unless that is said', async () => {
 });
 
 test('Ctrl-C ends the run in order: the report has what was whole, and nothing stays behind', async () => {
-  const { files, json, html } = outputs('interrupted');
-  const args = ['--objects', '30', '--seconds', '1', '--rounds', '90', '--connections', '2', '--sizes', '4k', ...files];
-  const { child, ended } = start('s3-get', args);
-  const isUnderWay = new Promise<void>((resolve) => {
-    child.stderr?.on('data', (text: string) => {
-      if (text.includes('round 2')) resolve();
-    });
-  });
-  await Promise.race([isUnderWay, ended.then(({ stderr }) => assert.fail(`it ended by itself: ${stderr}`))]);
+  const { child, ended, told, ...run } = start('s3-get', [...TINY, '--rounds', '90']);
+  await told(/round 1/);
   const children = familyOf(child.pid as number).slice(1);
   assert.ok(children.length >= 3, 'gateway and load are not there');
   // As a terminal does, and npm once more: to the whole group, twice.
@@ -171,12 +112,12 @@ test('Ctrl-C ends the run in order: the report has what was whole, and nothing s
   process.kill(child.pid as number, 'SIGINT');
   const { code, stdout } = await ended;
   assert.equal(code, 130);
-  const report = reportIn(json);
+  const report = run.report();
   assert.equal(report.isCutShort, true);
   assert.ok(report.points.length >= 1 && report.points.length < 90);
   assert.ok(report.tables.length > 0);
   assert.match(stdout, /Interrupted: the figures are of what was finished by then\./);
-  assert.ok(existsSync(html));
+  assert.ok(existsSync(run.html));
   assert.deepEqual(
     children.filter((pid) => existsSync(`/proc/${pid}`)),
     [],

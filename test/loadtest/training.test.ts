@@ -1,45 +1,16 @@
+/** training from end to end, tiny, as a user runs it. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { on, once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { countErrors, type RunReport } from '../../loadtest/suite/run-report.ts';
+import { test } from 'node:test';
+import { countErrors } from '../../loadtest/suite/run-report.ts';
+import { scenarioRuns } from './scenario-runs.ts';
 
-const ENTRY = fileURLToPath(new URL('../../loadtest/training.ts', import.meta.url));
-
-interface Run {
-  readonly child: ChildProcess;
-  /** Resolves with the exit code, what was printed, and the report where one was written. */
-  readonly ended: Promise<{ readonly code: number | null; readonly text: string; readonly report: RunReport }>;
-}
-
-function start(t: TestContext, words: readonly string[]): Run {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-training-'));
-  const json = join(folder, 'report.json');
-  const args = ['--import', 'tsx', ENTRY, ...words, '--json', json, '--html', join(folder, 'page.html')];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  t.after(() => {
-    child.kill('SIGKILL');
-    rmSync(folder, { recursive: true, force: true });
-  });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  const ended = once(child, 'close').then(([code]) => {
-    const report = JSON.parse(readFileSync(json, 'utf8')) as RunReport;
-    return { code: code as number | null, text, report };
-  });
-  return { child, ended };
-}
-
+const { start, assertNothingLeft } = scenarioRuns();
 const TINY = ['--epochs', '1', '--seconds', '0.4', '--data-mib', '16'];
 
-test('accelerators read by GetBatch, with hints, and by S3 GETs, and every object is right', async (t) => {
-  const { ended } = start(t, ['--workload', 'pathology-tiles', '--objects', '256', '--with-hints', ...TINY]);
-  const { code, text, report } = await ended;
+test('accelerators read by GetBatch, with hints, and by S3 GETs, and every object is right', async () => {
+  const run = start('training', ['--workload', 'pathology-tiles', '--objects', '256', '--with-hints', ...TINY]);
+  const { code, text } = await run.ended;
+  const report = run.report();
   assert.deepEqual(
     report.points.map(({ load, at }) => [load, at.accelerators]),
     [
@@ -61,9 +32,11 @@ test('accelerators read by GetBatch, with hints, and by S3 GETs, and every objec
   assert.match(text, /no result of that benchmark/);
 });
 
-test('a search tries one number after the other up to its limit', async (t) => {
+test('a search tries one number after the other up to its limit', async () => {
   const words = ['--workload', 'medmnist', '--by', 'batch', '--search', '--max-accelerators', '2', '--objects', '1024'];
-  const { text, report } = await start(t, [...words, ...TINY]).ended;
+  const run = start('training', [...words, ...TINY]);
+  const { text } = await run.ended;
+  const report = run.report();
   const numbers = report.points.map(({ at }) => at.accelerators);
   assert(numbers[0] === 1 && numbers.length <= 2, text);
   assert.equal(
@@ -73,14 +46,16 @@ test('a search tries one number after the other up to its limit', async (t) => {
   );
 });
 
-test('Ctrl-C ends the trial, and what was whole by then is in the report', async (t) => {
+test('Ctrl-C ends the trial, and what was whole by then is in the report', async () => {
   const words = ['--by', 's3', '--scale', '100', '--objects', '240', '--accelerators', '1,2,3,4,5,6,7,8,9,10'];
-  const { child, ended } = start(t, [...words, ...TINY]);
-  for await (const [chunk] of on(child.stderr as Readable, 'data')) if (String(chunk).includes('AU')) break;
+  const { child, ended, told, ...run } = start('training', [...words, ...TINY]);
+  await told(/AU/);
   child.kill('SIGINT');
-  const { code, report } = await ended;
+  const { code } = await ended;
+  const report = run.report();
   assert.equal(code, 130);
   assert.equal(report.isCutShort, true);
   assert(report.points.length > 0 && report.points.length < 10);
   assert.equal(report.plots.length, 1);
+  assertNothingLeft();
 });
