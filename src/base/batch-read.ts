@@ -1,7 +1,7 @@
 /** Many objects at once: what is asked of a store, and how it hands them out. Part of the contract of object-store.ts. */
 import type { GatewayError } from './errors.ts';
 import type { BucketName, ObjectKey } from './names.ts';
-import type { ObjectInfo } from './object-store.ts';
+import type { ObjectInfo } from './object-info.ts';
 
 /** One object, or a range of it, in a batch; its place in the list is its slot. */
 export interface BatchRef {

@@ -4,7 +4,8 @@
  * If-None-Match that fails overrides If-Modified-Since.
  */
 import { GatewayError } from './errors.ts';
-import type { ObjectInfo, RangeSpec, ReadConditions, WriteConditions } from './object-store.ts';
+import type { ObjectInfo } from './object-info.ts';
+import type { RangeSpec, ReadConditions, WriteConditions } from './object-store.ts';
 
 function matches(etags: readonly string[], etag: string): boolean {
   for (const candidate of etags) if (candidate === '*' || candidate === etag) return true;

@@ -6,7 +6,7 @@
  */
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { ChecksumAlgorithm, ObjectAttributes, StoredChecksum } from '../base/object-store.ts';
+import type { ChecksumAlgorithm, ObjectAttributes, StoredChecksum } from '../base/object-info.ts';
 
 /** JSON names are stored; `upload` is the upload that made the object. */
 export interface AttributesOnDisk extends ObjectAttributes {

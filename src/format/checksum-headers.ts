@@ -7,7 +7,7 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
 import { GatewayError } from '../base/errors.ts';
-import type { ChecksumAlgorithm } from '../base/object-store.ts';
+import type { ChecksumAlgorithm } from '../base/object-info.ts';
 import type { ChecksumType } from './checksum.ts';
 import { CHECKSUM_FACTS } from './checksum.ts';
 

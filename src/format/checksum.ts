@@ -14,7 +14,7 @@
 import { createHash } from 'node:crypto';
 import { crc32, crc32c } from '@node-rs/crc32';
 import { createCRC64, type IHasher } from 'hash-wasm';
-import type { ChecksumAlgorithm, StoredChecksum } from '../base/object-store.ts';
+import type { ChecksumAlgorithm, StoredChecksum } from '../base/object-info.ts';
 import { CrcCombiner } from './crc-combine.ts';
 
 export type ChecksumType = StoredChecksum['type'];

@@ -10,7 +10,7 @@
  *
  * HOT PATH (bench/index.ts): an `Entry` is a view; fields are read when asked for.
  */
-import type { ObjectInfo } from '../base/object-store.ts';
+import type { ObjectInfo } from '../base/object-info.ts';
 import { type AttributesOnDisk, attributesOf, contentTypeOf } from './attributes.ts';
 import { type Location, locationLength, locationLengthAt, readLocation, writeLocation } from './manifest.ts';
 import { RECORD_KIND, type RecordHead, type RecordKind } from './record.ts';

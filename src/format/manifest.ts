@@ -6,7 +6,7 @@
  * follow: codec u8, three zeros, u32 bytes before the codec. So what was written before there were codecs reads unchanged.
  */
 import assert from 'node:assert/strict';
-import type { ChecksumAlgorithm } from '../base/object-store.ts';
+import type { ChecksumAlgorithm } from '../base/object-info.ts';
 import { originalLength, type RecordHead, recordLength } from './record.ts';
 
 /** Where a payload lies: immutable, so bytes cached by it never go stale. */

@@ -6,7 +6,7 @@
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html and its neighbours
  */
-import type { ChecksumAlgorithm, StoredChecksum } from '../base/object-store.ts';
+import type { ChecksumAlgorithm, StoredChecksum } from '../base/object-info.ts';
 import type { ChecksumType } from './checksum.ts';
 import type { Owner } from './s3-xml-write.ts';
 import { etagXml, ownerXml } from './s3-xml-write.ts';

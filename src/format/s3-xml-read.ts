@@ -11,7 +11,7 @@
 import type { CorsRule } from '../base/bucket-store.ts';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
-import type { ChecksumAlgorithm } from '../base/object-store.ts';
+import type { ChecksumAlgorithm } from '../base/object-info.ts';
 import { CHECKSUM_ALGORITHMS } from './checksum-headers.ts';
 import type { XmlElement } from './xml-tree.ts';
 import { childrenOf, malformedXml, optionalText, readXml, requiredText, requireOnly } from './xml-tree.ts';

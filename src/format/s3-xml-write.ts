@@ -9,7 +9,7 @@
 
 import type { CorsRule } from '../base/bucket-store.ts';
 import type { GatewayError } from '../base/errors.ts';
-import type { StoredChecksum } from '../base/object-store.ts';
+import type { StoredChecksum } from '../base/object-info.ts';
 import type { AclGrant } from './s3-xml-read.ts';
 import { element, escapeXml, isoTime, plainDocument, s3Document, wrap } from './xml-text.ts';
 

@@ -1,7 +1,7 @@
 // HOT PATH (bench/batch.ts)
 /** One fill of a batch: the entries so far, and what is left of the buffer. */
 import type { BatchEntry, BatchOptions, FillRoom } from '../base/batch-read.ts';
-import type { ObjectInfo } from '../base/object-store.ts';
+import type { ObjectInfo } from '../base/object-info.ts';
 import type { Run } from './read-plan.ts';
 import { payloadViews } from './run-read.ts';
 

@@ -4,7 +4,8 @@
 import { crc32 } from '@node-rs/crc32';
 import type { BatchEntry, BatchOptions, BatchRead, BatchRef } from '../base/batch-read.ts';
 import { asGatewayError, GatewayError } from '../base/errors.ts';
-import type { ObjectInfo, ObjectRead, ObjectStore } from '../base/object-store.ts';
+import type { ObjectInfo } from '../base/object-info.ts';
+import type { ObjectRead, ObjectStore } from '../base/object-store.ts';
 
 type Getter = Pick<ObjectStore, 'head' | 'get'>;
 

@@ -5,6 +5,7 @@ import { checkReadConditions, checkWriteConditions, resolveRange } from '../base
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
+import type { ObjectInfo, StoredAttributes } from '../base/object-info.ts';
 import type {
   CopySource,
   GetOptions,
@@ -12,11 +13,9 @@ import type {
   ListOptions,
   ListPage,
   NotModified,
-  ObjectInfo,
   ObjectRead,
   ObjectStore,
   PutSource,
-  StoredAttributes,
   WholeRead,
   WriteConditions,
 } from '../base/object-store.ts';

@@ -6,13 +6,11 @@ import { checkWriteConditions, resolveRange } from '../base/conditions.ts';
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketName, ObjectKey, UploadId } from '../base/names.ts';
+import type { ObjectInfo, PartInfo, StoredAttributes } from '../base/object-info.ts';
 import type {
   NewUpload,
-  ObjectInfo,
-  PartInfo,
   PartsPage,
   PutSource,
-  StoredAttributes,
   UploadInfo,
   UploadStore,
   UploadsPage,

@@ -5,6 +5,7 @@ import { checkReadConditions, checkWriteConditions, resolveRange } from '../base
 import { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import type { BucketName, ObjectKey } from '../base/names.ts';
+import type { ObjectInfo } from '../base/object-info.ts';
 import type {
   GetOptions,
   HeadOptions,
@@ -12,7 +13,6 @@ import type {
   ListOptions,
   ListPage,
   NotModified,
-  ObjectInfo,
   ObjectRead,
   ObjectStore,
   PutSource,

@@ -8,14 +8,8 @@ import type { Clock, RandomSource } from '../base/clock.ts';
 import { checkReadConditions, resolveRange } from '../base/conditions.ts';
 import { GatewayError } from '../base/errors.ts';
 import type { BucketName, UploadId } from '../base/names.ts';
-import type {
-  CopySource,
-  ObjectInfo,
-  PartInfo,
-  PutSource,
-  StoredAttributes,
-  UploadInfo,
-} from '../base/object-store.ts';
+import type { ObjectInfo, PartInfo, StoredAttributes } from '../base/object-info.ts';
+import type { CopySource, PutSource, UploadInfo } from '../base/object-store.ts';
 import { type Content, contentOfBytes, contentOfStream, sliceContent } from './memory-content.ts';
 import { SortedMap } from './sorted-map.ts';
 

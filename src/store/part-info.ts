@@ -1,5 +1,5 @@
 /** Parts of an upload or of a completed object, between the store's bytes and the contract's words. */
-import type { ChecksumAlgorithm, PartInfo, StoredChecksum } from '../base/object-store.ts';
+import type { ChecksumAlgorithm, PartInfo, StoredChecksum } from '../base/object-info.ts';
 import type { Entry } from '../format/index-entry.ts';
 import type { ManifestPart } from '../format/manifest.ts';
 

@@ -6,7 +6,7 @@
  * somebody who wants it, a read, a step) was an object each, a third of what a batch of 10 KiB images cost.
  */
 import { LIMITS } from '../base/limits.ts';
-import type { ObjectInfo } from '../base/object-store.ts';
+import type { ObjectInfo } from '../base/object-info.ts';
 import type { AttributesOnDisk } from '../format/attributes.ts';
 import {
   Entry,

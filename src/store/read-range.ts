@@ -2,7 +2,8 @@
 
 import { resolveRange } from '../base/conditions.ts';
 import { GatewayError } from '../base/errors.ts';
-import type { GetOptions, ObjectInfo } from '../base/object-store.ts';
+import type { ObjectInfo } from '../base/object-info.ts';
+import type { GetOptions } from '../base/object-store.ts';
 
 /** @throws GatewayError InvalidRange, InvalidPartNumber */
 export function rangeOf(

@@ -1,5 +1,5 @@
 /** What `head` tells of the place of an object: the same bytes that the accounts of its class count. Pure. */
-import type { StorageFacts } from '../base/object-store.ts';
+import type { StorageFacts } from '../base/object-info.ts';
 import { CLASS_NAMES } from '../format/content.ts';
 import type { Entry } from '../format/index-entry.ts';
 import { type Location, recordBytes } from '../format/manifest.ts';

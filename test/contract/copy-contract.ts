@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GatewayError } from '../../src/base/errors.ts';
 import { LIMITS } from '../../src/base/limits.ts';
-import type { ObjectInfo, ReadConditions } from '../../src/base/object-store.ts';
+import type { ObjectInfo } from '../../src/base/object-info.ts';
+import type { ReadConditions } from '../../src/base/object-store.ts';
 import {
   ABSENT_BUCKET,
   allKeys,

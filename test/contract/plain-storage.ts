@@ -3,7 +3,8 @@
  * decode their fields when asked.
  */
 import type { BatchOptions, BatchRead } from '../../src/base/batch-read.ts';
-import type { ListPage, ObjectInfo, ObjectStore, PutSource, Storage } from '../../src/base/object-store.ts';
+import type { ObjectInfo } from '../../src/base/object-info.ts';
+import type { ListPage, ObjectStore, PutSource, Storage } from '../../src/base/object-store.ts';
 
 function plain<T extends ObjectInfo | undefined>(info: T): T {
   if (info === undefined) return info;

@@ -5,7 +5,8 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { LIMITS } from '../../src/base/limits.ts';
 import type { BucketName } from '../../src/base/names.ts';
-import type { ObjectAttributes, RangeSpec, ReadConditions } from '../../src/base/object-store.ts';
+import type { ObjectAttributes } from '../../src/base/object-info.ts';
+import type { RangeSpec, ReadConditions } from '../../src/base/object-store.ts';
 import {
   ABSENT_BUCKET,
   bytesOf,

@@ -3,16 +3,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { type ErrorCode, GatewayError } from '../../src/base/errors.ts';
 import { type BucketName, type ObjectKey, parseBucketName, parseObjectKey } from '../../src/base/names.ts';
-import type {
-  CopySource,
-  NotModified,
-  ObjectAttributes,
-  ObjectInfo,
-  ObjectRead,
-  PutSource,
-  Storage,
-  StoredAttributes,
-} from '../../src/base/object-store.ts';
+import type { ObjectAttributes, ObjectInfo, StoredAttributes } from '../../src/base/object-info.ts';
+import type { CopySource, NotModified, ObjectRead, PutSource, Storage } from '../../src/base/object-store.ts';
 
 export interface Scene {
   readonly storage: Storage;

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GatewayError } from '../../src/base/errors.ts';
 import { parseUploadId } from '../../src/base/names.ts';
-import type { NewUpload, ObjectInfo, PartInfo, PutSource } from '../../src/base/object-store.ts';
+import type { ObjectInfo, PartInfo } from '../../src/base/object-info.ts';
+import type { NewUpload, PutSource } from '../../src/base/object-store.ts';
 import {
   ABSENT_BUCKET,
   allKeys,

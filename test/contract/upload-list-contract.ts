@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BucketName, UploadId } from '../../src/base/names.ts';
-import type { NewUpload, PartInfo, Storage, UploadsPage } from '../../src/base/object-store.ts';
+import type { PartInfo } from '../../src/base/object-info.ts';
+import type { NewUpload, Storage, UploadsPage } from '../../src/base/object-store.ts';
 import { compareBytes, hostileDelimiter, hostileKey, naiveListing, prefixAmong } from './hostile-keys.ts';
 import { bytesSource, key, nextMillisecond, noise, type Scene } from './scene.ts';
 

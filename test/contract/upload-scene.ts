@@ -1,6 +1,7 @@
 /** Uploads of one key, started or completed, for the sections of the contract about uploads. */
 import { type BucketName, parseUploadId, type UploadId } from '../../src/base/names.ts';
-import type { NewUpload, ObjectInfo, PutSource, StoredAttributes } from '../../src/base/object-store.ts';
+import type { ObjectInfo, StoredAttributes } from '../../src/base/object-info.ts';
+import type { NewUpload, PutSource } from '../../src/base/object-store.ts';
 import { bytesSource, key, noise, type Scene } from './scene.ts';
 
 export const K = key('folder/made of parts');

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { GatewayError } from '../../src/base/errors.ts';
-import type { ChecksumAlgorithm } from '../../src/base/object-store.ts';
+import type { ChecksumAlgorithm } from '../../src/base/object-info.ts';
 import type { CrcAlgorithm } from '../../src/format/checksum.ts';
 import { CHECKSUM_FACTS, checksumOfParts, loadChecksums } from '../../src/format/checksum.ts';
 import {

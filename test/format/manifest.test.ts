@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { ChecksumAlgorithm } from '../../src/base/object-store.ts';
+import type { ChecksumAlgorithm } from '../../src/base/object-info.ts';
 import { decodeManifest, encodeManifest, type Manifest } from '../../src/format/manifest.ts';
 
 const EXTENT = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { GatewayError } from '../../src/base/errors.ts';
-import type { StoredChecksum } from '../../src/base/object-store.ts';
+import type { StoredChecksum } from '../../src/base/object-info.ts';
 import {
   writeBuckets,
   writeObjectsV1,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BatchEntry } from '../../src/base/batch-read.ts';
 import { GatewayError } from '../../src/base/errors.ts';
-import type { ObjectInfo } from '../../src/base/object-store.ts';
+import type { ObjectInfo } from '../../src/base/object-info.ts';
 import { BatchFrame, Encoding, Status } from '../../src/format/messages.ts';
 import { batchFrameHead, type FrameEnd } from '../../src/fronts/grpc/batch-frame.ts';
 import { statusOf } from '../../src/fronts/grpc/status.ts';

@@ -54,7 +54,7 @@ describe('the share of batches in a turn of the event loop', () => {
 
   it('begins anew after a pause', async () => {
     const { share, clock } = workshop();
-    share.enter();
+    void share.enter();
     clock.ms += 100;
     const waits = share.enter();
     assert.ok(waits instanceof Promise);

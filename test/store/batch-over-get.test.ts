@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BucketName } from '../../src/base/names.ts';
-import type { ObjectInfo } from '../../src/base/object-store.ts';
+import type { ObjectInfo } from '../../src/base/object-info.ts';
 import { BatchOverGet } from '../../src/store/batch-over-get.ts';
 import { key } from '../contract/scene.ts';
 

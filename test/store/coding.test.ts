@@ -4,7 +4,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { GatewayError } from '../../src/base/errors.ts';
 import type { BucketName } from '../../src/base/names.ts';
-import type { ObjectInfo } from '../../src/base/object-store.ts';
+import type { ObjectInfo } from '../../src/base/object-info.ts';
 import { CONTENT_CLASS } from '../../src/format/content.ts';
 import { objectIndexKey } from '../../src/format/index-key.ts';
 import { CodingPass } from '../../src/store/coding-pass.ts';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { GatewayError } from '../../src/base/errors.ts';
 import type { BucketName, UploadId } from '../../src/base/names.ts';
-import type { ObjectInfo, Storage } from '../../src/base/object-store.ts';
+import type { ObjectInfo } from '../../src/base/object-info.ts';
+import type { Storage } from '../../src/base/object-store.ts';
 import {
   allKeys,
   bytesOf,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { BucketName } from '../../src/base/names.ts';
-import type { StorageFacts } from '../../src/base/object-store.ts';
+import type { StorageFacts } from '../../src/base/object-info.ts';
 import { CLASS_NAMES } from '../../src/format/content.ts';
 import { bytesSource, KiB, key, MiB, noise, storedFor } from '../contract/scene.ts';
 import { codeAll } from './coded-storage.ts';

@@ -12,7 +12,8 @@ import type { Clock } from '../../base/clock.ts';
 import { GatewayError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { type BucketName, type ObjectKey, parseBucketName, parseObjectKey } from '../../base/names.ts';
-import type { GetOptions, NotModified, ObjectInfo, ObjectRead, Storage } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-info.ts';
+import type { GetOptions, NotModified, ObjectRead, Storage } from '../../base/object-store.ts';
 import type { EntityHashes } from '../../format/entity-hash.ts';
 import {
   type BucketAction,

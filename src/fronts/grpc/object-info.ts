@@ -1,5 +1,5 @@
 /** What is known of an object, as gRPC says it. */
-import type { ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-info.ts';
 import type { ObjectInfo as ObjectInfoMessage } from '../../format/messages.ts';
 import { shownText } from './stored-text.ts';
 

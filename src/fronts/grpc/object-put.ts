@@ -7,7 +7,8 @@
  */
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { PutSource, StoredAttributes } from '../../base/object-store.ts';
+import type { StoredAttributes } from '../../base/object-info.ts';
+import type { PutSource } from '../../base/object-store.ts';
 import { ObjectInfo, PutChunk } from '../../format/messages.ts';
 import { callerOf, type DataPlane, openBucket, requireAction } from './access.ts';
 import { BodyCheck } from './body-check.ts';

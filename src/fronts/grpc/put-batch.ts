@@ -14,7 +14,8 @@
 import { ByteGate } from '../../base/byte-gate.ts';
 import { asGatewayError, GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { ObjectInfo, PutSource } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-info.ts';
+import type { PutSource } from '../../base/object-store.ts';
 import { crc32Of } from '../../format/crc32.ts';
 import type { PutEntry, PutHeader } from '../../format/messages.ts';
 import type { Credential } from '../../service/credentials.ts';

@@ -6,7 +6,8 @@
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { type ObjectKey, parseObjectKey } from '../../base/names.ts';
-import type { ObjectAttributes, WriteConditions } from '../../base/object-store.ts';
+import type { ObjectAttributes } from '../../base/object-info.ts';
+import type { WriteConditions } from '../../base/object-store.ts';
 import type { PutHeader } from '../../format/messages.ts';
 import { storedText } from './stored-text.ts';
 

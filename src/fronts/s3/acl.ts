@@ -6,7 +6,7 @@
 import type { BucketInfo, CannedAcl } from '../../base/bucket-store.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-info.ts';
 import { parseAccessControlPolicy } from '../../format/s3-xml-read.ts';
 import { writeAccessControlPolicy } from '../../format/s3-xml-write.ts';
 import { requireBucketAction } from '../../service/access.ts';

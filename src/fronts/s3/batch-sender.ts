@@ -14,7 +14,7 @@ import assert from 'node:assert/strict';
 import type { BatchEntry, BatchRead, BatchRef } from '../../base/batch-read.ts';
 import { asGatewayError, GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-info.ts';
 import { paxRecord, TAR_END_BYTES, type TarMember, tarPadding, writeTarHead } from '../../format/tar-header.ts';
 import { END_NAME, memberName } from './batch-names.ts';
 import type { BatchBuffers } from './front.ts';

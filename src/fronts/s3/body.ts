@@ -10,7 +10,7 @@
 import { createHash, type Hash, hash } from 'node:crypto';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { ChecksumAlgorithm, StoredChecksum } from '../../base/object-store.ts';
+import type { ChecksumAlgorithm, StoredChecksum } from '../../base/object-info.ts';
 import { AwsChunkedDecoder } from '../../format/aws-chunked.ts';
 import type { Checksum, Checksums } from '../../format/checksum.ts';
 import {

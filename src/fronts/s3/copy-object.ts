@@ -10,15 +10,8 @@
  */
 import { createHash } from 'node:crypto';
 import { GatewayError } from '../../base/errors.ts';
-import type {
-  ChecksumAlgorithm,
-  CopySource,
-  GetOptions,
-  ObjectAttributes,
-  ObjectInfo,
-  PutSource,
-  RangeSpec,
-} from '../../base/object-store.ts';
+import type { ChecksumAlgorithm, ObjectAttributes, ObjectInfo } from '../../base/object-info.ts';
+import type { CopySource, GetOptions, PutSource, RangeSpec } from '../../base/object-store.ts';
 import { parseChecksumAlgorithm } from '../../format/checksum-headers.ts';
 import { parseCopyRange } from '../../format/http-range.ts';
 import { writeCopyObject, writeCopyPart } from '../../format/s3-xml-write.ts';

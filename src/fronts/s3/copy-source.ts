@@ -8,7 +8,7 @@
 import type { BucketInfo } from '../../base/bucket-store.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { type ObjectKey, parseObjectKey } from '../../base/names.ts';
-import type { ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-info.ts';
 import { percentDecode } from '../../format/uri.ts';
 import { mayReadObject, mayUseBucket } from '../../service/access.ts';
 import { checkExpectedOwner, type Exchange, findBucket } from './request.ts';

@@ -6,7 +6,8 @@
  */
 import { LIMITS } from '../../base/limits.ts';
 import { type BucketName, parseObjectKey } from '../../base/names.ts';
-import type { ObjectInfo, ObjectStore } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-info.ts';
+import type { ObjectStore } from '../../base/object-store.ts';
 import { mayReadObject } from '../../service/access.ts';
 import type { Credential } from '../../service/credentials.ts';
 import { verifySigned } from './authenticate.ts';

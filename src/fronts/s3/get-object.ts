@@ -11,14 +11,8 @@ import type { BucketInfo } from '../../base/bucket-store.ts';
 import { checkReadConditions, resolveRange } from '../../base/conditions.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type {
-  GetOptions,
-  NotModified,
-  ObjectInfo,
-  ObjectRead,
-  RangeSpec,
-  StorageFacts,
-} from '../../base/object-store.ts';
+import type { ObjectInfo, StorageFacts } from '../../base/object-info.ts';
+import type { GetOptions, NotModified, ObjectRead, RangeSpec } from '../../base/object-store.ts';
 import { parseHttpDate } from '../../format/http-date.ts';
 import { formatContentRange, parseRange } from '../../format/http-range.ts';
 import { mayReadObject, mayUseBucket, ownsBucket } from '../../service/access.ts';

@@ -5,7 +5,8 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
  */
 import { GatewayError } from '../../base/errors.ts';
-import type { ListPage, ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-info.ts';
+import type { ListPage } from '../../base/object-store.ts';
 import { type ListedObject, writeObjectsV1, writeObjectsV2, writeVersions } from '../../format/s3-xml-lists.ts';
 import { requireBucketAction } from '../../service/access.ts';
 import { type Owner, ownerOf } from './owner.ts';

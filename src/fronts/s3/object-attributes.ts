@@ -1,7 +1,7 @@
 /** GetObjectAttributes: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html */
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectInfo } from '../../base/object-info.ts';
 import { formatHttpDate } from '../../format/http-date.ts';
 import { type ObjectAttributesAnswer, writeObjectAttributes } from '../../format/s3-xml-write.ts';
 import { mayReadObject } from '../../service/access.ts';

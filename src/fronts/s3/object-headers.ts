@@ -1,7 +1,7 @@
 // HOT PATH (bench: every GET and HEAD of an object)
 /** Header pairs of an answer that carries an object or speaks of one. Values leave as the bytes that came in (latin1 strings). */
 import { GatewayError } from '../../base/errors.ts';
-import type { ObjectInfo, StoredChecksum } from '../../base/object-store.ts';
+import type { ObjectInfo, StoredChecksum } from '../../base/object-info.ts';
 import type { HttpDates } from './http-dates.ts';
 import type { Exchange } from './request.ts';
 

@@ -10,7 +10,7 @@
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import { type ObjectKey, parseObjectKey } from '../../base/names.ts';
-import type { ObjectAttributes, ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectAttributes, ObjectInfo } from '../../base/object-info.ts';
 import { declaredChecksum, parseContentMd5 } from '../../format/checksum-headers.ts';
 import { type FormFile, MultipartFormReader } from '../../format/multipart-form.ts';
 import {

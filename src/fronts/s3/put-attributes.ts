@@ -6,7 +6,7 @@
 import type { CannedAcl } from '../../base/bucket-store.ts';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { ObjectAttributes } from '../../base/object-store.ts';
+import type { ObjectAttributes } from '../../base/object-info.ts';
 import { parseQuery } from '../../format/uri.ts';
 import type { Exchange } from './request.ts';
 import { requireValidTags } from './tags.ts';

@@ -6,7 +6,8 @@
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
 import type { BucketName, ObjectKey } from '../../base/names.ts';
-import type { ObjectAttributes, ObjectInfo, PutSource, StoredAttributes } from '../../base/object-store.ts';
+import type { ObjectAttributes, ObjectInfo, StoredAttributes } from '../../base/object-info.ts';
+import type { PutSource } from '../../base/object-store.ts';
 import { requireBucketAction } from '../../service/access.ts';
 import {
   type BodyDigest,

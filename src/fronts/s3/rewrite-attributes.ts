@@ -3,7 +3,7 @@
  * itself under the ETag that was seen, so it is atomic against other writes; a write in between makes it start again.
  */
 import { GatewayError } from '../../base/errors.ts';
-import type { ObjectAttributes, ObjectInfo } from '../../base/object-store.ts';
+import type { ObjectAttributes, ObjectInfo } from '../../base/object-info.ts';
 import { noSuchKey } from './get-object.ts';
 import type { Exchange } from './request.ts';
 

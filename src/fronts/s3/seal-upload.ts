@@ -7,7 +7,8 @@
 import { createHash } from 'node:crypto';
 import { GatewayError } from '../../base/errors.ts';
 import { LIMITS } from '../../base/limits.ts';
-import type { PartInfo, StoredAttributes, StoredChecksum, UploadInfo } from '../../base/object-store.ts';
+import type { PartInfo, StoredAttributes, StoredChecksum } from '../../base/object-info.ts';
+import type { UploadInfo } from '../../base/object-store.ts';
 import { type Checksums, checksumOfParts } from '../../format/checksum.ts';
 import { CHECKSUM_ALGORITHMS, checksumHeaderName } from '../../format/checksum-headers.ts';
 import type { CompletedPart } from '../../format/s3-xml-read.ts';
