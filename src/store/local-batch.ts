@@ -211,7 +211,10 @@ export class LocalBatch implements BatchRead {
     if (window.count === 0) return undefined;
     window.sortByPlace();
     return new PlainReads(this.#engine.reader, window, {
-      served: (slot) => this.#serve(slot),
+      served: (slot, isHit) => {
+        if (isHit) this.cacheHits++;
+        this.#serve(slot);
+      },
       failed: (slot, error, filling) => this.#failRead(slot, error, filling),
     });
   }
@@ -244,7 +247,6 @@ export class LocalBatch implements BatchRead {
   #readPlain(reads: PlainReads, filling: Filling): boolean {
     const end = reads.advance(filling);
     if (end === 'full') return false;
-    this.cacheHits += reads.cacheHits;
     const rest = end === 'stuck' ? planByPlace(reads.rest().map((each) => this.#stepOf(each))).steps : [];
     this.#steps.splice(this.#stepAt, 1, ...rest);
     return true;

@@ -15,7 +15,8 @@ import { damageOf } from './volume-reader.ts';
 export type PlainEnd = 'done' | 'full' | 'stuck';
 
 export interface PlainListener {
-  served(slot: number): void;
+  /** @param isHit its bytes were in memory already */
+  served(slot: number, isHit: boolean): void;
   failed(slot: number, error: unknown, filling: Filling): void;
 }
 
@@ -28,7 +29,6 @@ export class PlainReads {
   readonly #listener: PlainListener;
   /** The next one to read. */
   #rank = 0;
-  cacheHits = 0;
 
   /** @param window sorted */
   constructor(reader: RecordReader, window: PlainWindow, listener: PlainListener) {
@@ -59,11 +59,10 @@ export class PlainReads {
     const window = this.#window;
     const bytes = this.#reader.cached(window.place(this.#rank));
     if (bytes === undefined) return false;
-    this.cacheHits++;
     const rank = this.#rank++;
     const slot = window.slot(rank);
     filling.addWhole(slot, window.info(rank), bytes, window.crc(rank));
-    this.#listener.served(slot);
+    this.#listener.served(slot, true);
     return true;
   }
 
@@ -145,7 +144,7 @@ export class PlainReads {
     const slot = window.slot(rank);
     this.#reader.offer(window.place(rank), bytes);
     filling.add(slot, window.info(rank), bytes.length, 0, true, crc);
-    this.#listener.served(slot);
+    this.#listener.served(slot, false);
     return true;
   }
 

@@ -141,6 +141,24 @@ describe('a batch', () => {
     assert.equal(count, things.size);
   });
 
+  it('counts hits while it goes on, since a batch may end early', async () => {
+    const folder = temporaryFolder();
+    const { store, close } = await openEmbedded(folder.path, { cacheBytes: 64 * MiB });
+    try {
+      await newBucket(store, BUCKET);
+      const names = Array.from({ length: 6 }, (_, i) => `k${i}`);
+      for (const name of names) await store.objects.put(BUCKET, key(name), bytesSource(noise(5 * KiB)), {});
+      await readAll(store.objects, refsOf(names));
+      const batch = store.objects.getBatch(refsOf(names), { order: 'completion' });
+      assert.equal((await batch.fill(Buffer.alloc(64 * KiB), 4)).length, 4);
+      assert.equal(batch.cacheHits, 4);
+      batch.close();
+    } finally {
+      await close();
+      folder.remove();
+    }
+  });
+
   for (const slowDisk of [false, true]) {
     it(`lends what lies in memory to who takes loans, on a ${slowDisk ? 'slow' : 'fast'} disk`, async () => {
       const folder = temporaryFolder();
