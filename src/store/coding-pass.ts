@@ -28,7 +28,7 @@ import { placeId, type RelocationTools } from './relocator.ts';
 import { type DiskSpace, diskSpace, reserveBytes } from './store-root.ts';
 import { volumePath, type WalkedRecord, walkVolume } from './volume-file.ts';
 
-/** A step ends at so many bytes of originals, objects, or records looked at. */
+/** A step ends at so many bytes of originals, or a quarter of a volume, at so many objects, or records looked at. */
 const STEP_BYTES = 8 * 1024 * 1024;
 const STEP_OBJECTS = 512;
 const STEP_SEEN = 2048;
@@ -169,7 +169,7 @@ export class CodingPass {
       }
       const pieces = this.#see(step, found, volume.id);
       step.to = found.offset + found.length;
-      if (pieces === undefined && !isFull(step)) continue;
+      if (pieces === undefined && !this.#isFull(step)) continue;
       await this.#finish(step, volume.id, pieces === undefined ? step.to : found.offset);
       if (pieces !== undefined) await this.#pieces(pieces, volume.id, step.to);
       if (performance.now() > until) return false;
@@ -177,6 +177,10 @@ export class CodingPass {
     }
     await this.#finish(step, volume.id, volume.end, true);
     return true;
+  }
+
+  #isFull(step: Step): boolean {
+    return step.bytes >= this.#stepBytes || step.candidates.length >= STEP_OBJECTS || step.seen >= STEP_SEEN;
   }
 
   /** Adds an object of one piece to the step; answers one of several, which is a step of its own. */
@@ -229,8 +233,12 @@ export class CodingPass {
 
   // --- the output ---
 
+  /** An output is closed when the copies of one more step may be more than it has room for. */
+  get #stepBytes(): number {
+    return Math.min(STEP_BYTES, this.#keeper.volumeBytesMax / 4);
+  }
+
   #openOutput(): OutputVolume {
-    if (this.#output?.isFull === true) throw new Error('an output volume is full in the middle of a step');
     this.#output ??= OutputVolume.open(this.#keeper, OUTPUT_SESSIONS.coding);
     return this.#output;
   }
@@ -252,11 +260,8 @@ export class CodingPass {
     const output = this.#output;
     await output?.flush();
     if (this.#stopping.signal.aborted) throw new Stopped();
-    this.#keeper.relocate((relocation) => {
-      output?.commit(relocation);
-      work(relocation);
-    });
-    if (output?.isFull === true) this.#closeOutput();
+    this.#keeper.relocate(output, work);
+    if (output?.hasRoom(this.#stepBytes) === false) this.#closeOutput();
   }
 
   // --- pace ---
@@ -300,10 +305,6 @@ export class CodingPass {
 
 function newStep(to: number): Step {
   return { candidates: [], bytes: 0, seen: 0, to, startedMs: performance.now() };
-}
-
-function isFull(step: Step): boolean {
-  return step.bytes >= STEP_BYTES || step.candidates.length >= STEP_OBJECTS || step.seen >= STEP_SEEN;
 }
 
 function startOf({ codedTo }: VolumeState): number {

@@ -49,6 +49,7 @@ export async function codePieces(
     group = [];
     if (content.pixels === undefined && moved.size === 0 && tried >= TRIAL_EXTENTS) break;
   }
+  if (moved.size > 0) tools.output(); // the manifest goes there; the last copies may have filled the one before
   await tools.commit((relocation) => {
     const { owner } = candidate;
     if (repointExtents(relocation, owner, moved, content.class)) return;
@@ -90,6 +91,7 @@ async function codeGroup(
     if (to !== undefined) moved.set(placeId(piece.location), to);
   }
   const isMany = moved.size >= MOVED_MAX;
+  if (isMany) tools.output();
   await tools.commit((relocation) => {
     if (isMany) repointExtents(relocation, candidate.owner, moved);
   });
@@ -112,7 +114,7 @@ async function readPieces(
 /** A piece has no dictionary: the header of a large object is little of it. */
 function append(tools: CodingTools, { head }: Candidate, from: Location, coded: Encoded): Location | undefined {
   if (coded.stored === undefined || coded.dictionaryId !== 0) return undefined;
-  return tools.output().append(codedHead(extentHead(head), coded, from), coded.stored, true);
+  return tools.output().append(codedHead(extentHead(head), coded, from), coded.stored);
 }
 
 function count({ stats }: CodingTools, bytes: number, coded: Encoded, to: Location | undefined): void {

@@ -161,7 +161,7 @@ function copyCoded(
   if (dictionaryId !== 0 && (dictionary?.dictionary.id !== dictionaryId || !output.addDictionary(dictionary.stored)))
     return undefined;
   const own = isNamed(candidate, payload) ? extentHead(candidate.head) : candidate.head;
-  return output.append(codedHead(own, coded, payload), stored, true);
+  return output.append(codedHead(own, coded, payload), stored);
 }
 
 /** Of the bytes of an object that its manifest names. */

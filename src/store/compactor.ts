@@ -275,7 +275,7 @@ export class Compactor {
       key: Buffer.from(found.head.key),
       attributes: Buffer.from(found.head.attributes),
     };
-    const to = this.#output.append(head, payload, contentClass !== 0 || !isCodable(head));
+    const to = this.#output.append(head, payload);
     this.stats.bytesCopied += found.length;
     return { head, from, to };
   }
@@ -302,8 +302,7 @@ export class Compactor {
   }
 
   #repoint(output: OutputVolume, moves: readonly Move[]): void {
-    this.#keeper.relocate((tools) => {
-      output.commit(tools);
+    this.#keeper.relocate(output, (tools) => {
       const moved = new Map(moves.map(({ from, to }) => [placeId(from), to]));
       const owners = new Map<string, MovedOwner>();
       for (const { head, from, to } of moves) {
@@ -319,11 +318,6 @@ export class Compactor {
       for (const owner of owners.values()) repointExtents(tools, owner, moved);
     });
   }
-}
-
-/** Objects, of which the index says the class. */
-function isCodable({ kind }: RecordHead): boolean {
-  return kind === RECORD_KIND.object || kind === RECORD_KIND.manifest;
 }
 
 function newStep(): Step {

@@ -4,7 +4,7 @@ import type { Location } from '../format/manifest.ts';
 import type { ManifestReader } from './applier.ts';
 import type { StoreLog, VolumeGrant } from './committer.ts';
 import type { IndexDatabase, VolumeState } from './index-database.ts';
-import type { RelocationTools } from './relocator.ts';
+import type { MoveOutput, RelocationTools } from './relocator.ts';
 
 /** Session of the keeper's own volume. */
 export const KEEPER_SESSION = 'keeper';
@@ -26,6 +26,9 @@ export interface KeeperHost {
   sealVolume(id: number, end: number, damaged: boolean): void;
   dropVolume(volume: VolumeState): void;
   wantSealed(volume: VolumeState): void;
-  /** One transaction of compaction. */
-  relocate(work: (tools: RelocationTools) => void): void;
+  /**
+   * One transaction of compaction or coding: what was appended to `output` and flushed, and what `work` writes there, becomes a part of
+   * the store. When it fails, the output must be closed.
+   */
+  relocate(output: MoveOutput | undefined, work: (tools: RelocationTools) => void): void;
 }

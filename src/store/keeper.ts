@@ -17,7 +17,7 @@ import type { Entry } from '../format/index-entry.ts';
 import type { Location, Manifest } from '../format/manifest.ts';
 import { decodeRecordHead, type RecordHead } from '../format/record.ts';
 import { scanAccounts } from './account-scan.ts';
-import { Applier, type ManifestReader } from './applier.ts';
+import { Applier, type ManifestReader, type RecordPlace } from './applier.ts';
 import { CodingPass } from './coding-pass.ts';
 import {
   type DecisionOutcome,
@@ -40,7 +40,7 @@ import { KeeperVolume } from './keeper-volume.ts';
 import { manifestReader } from './manifest-reader.ts';
 import { openIndex } from './open-index.ts';
 import { Recovery } from './recovery.ts';
-import type { RelocationTools } from './relocator.ts';
+import type { MoveOutput, RelocationTools } from './relocator.ts';
 import { diskSpace, openStoreRoot, volumeBytesFor } from './store-root.ts';
 import { type StoreStats, storeStatsOf } from './store-stats.ts';
 import { syncFolder, volumePath, volumesFolder } from './volume-file.ts';
@@ -200,28 +200,36 @@ export class Keeper implements KeeperHost {
 
   /** Puts a record into the keeper's own volume and applies it, within a transaction. */
   #write(head: RecordHead, payload: Buffer, manifest: Manifest | undefined): void {
-    const timestamp = this.#nextTimestamp();
-    const at = this.#volume.append({ ...head, timestamp }, payload);
-    const outcome = this.#applier.apply({ ...head, timestamp }, at, manifest);
-    assert(outcome === HEAD_OUTCOME.applied, `a decided record of kind ${head.kind} had no effect: outcome ${outcome}`);
+    const stamped = { ...head, timestamp: this.#nextTimestamp() };
+    this.#mustApply(stamped, this.#volume.append(stamped, payload), manifest);
+  }
+
+  #mustApply(head: RecordHead, at: RecordPlace, manifest: Manifest | undefined): void {
+    const outcome = this.#applier.apply(head, at, manifest);
+    assert(outcome === HEAD_OUTCOME.applied, `a record of kind ${head.kind} had no effect: outcome ${outcome}`);
   }
 
   readStored(location: Location): Promise<Buffer> {
     return this.#reader.readCold(location);
   }
 
-  /** One transaction of compaction. */
-  relocate(work: (tools: RelocationTools) => void): void {
-    this.#transact(() =>
-      work({
+  relocate(output: MoveOutput | undefined, work: (tools: RelocationTools) => void): void {
+    this.#transact(() => {
+      const tools: RelocationTools = {
         index: this.index,
         readManifest: this.readManifest,
-        write: (...record) => this.#write(...record),
+        write: (head, payload, manifest) => {
+          if (output === undefined) throw new Error(`no volume is open for a moved record of kind ${head.kind}`);
+          const stamped = { ...head, timestamp: this.#nextTimestamp() };
+          this.#mustApply(stamped, output.append(stamped, payload), manifest);
+        },
         addLive: (volume, bytes) => this.#applier.addLive(volume, bytes),
         replace: (...entry) => this.#applier.replace(...entry),
         keepDictionary: (id, location) => this.#applier.keepDictionary(id, location),
-      }),
-    );
+      };
+      work(tools);
+      output?.commit(tools);
+    });
   }
 
   // --- submissions ---

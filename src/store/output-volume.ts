@@ -1,9 +1,12 @@
 /**
  * A volume that the keeper copies records to, for compaction and coding. Promises: what was appended becomes part of the store with `commit`,
- * inside the transaction that points the index at it and after a flush; what was not committed is cut off at the end, and after a crash it is
- * dead bytes. Dictionaries that records name are in the volume before them.
+ * inside the transaction that points the index at it and after a flush; what was not committed is cut off at the end, and after a crash by
+ * the next keeper. Dictionaries that records name are in the volume before them.
+ *
+ * The hardest decision: manifests that name the copies are written here too, and not to the volume of decisions. A crash before the commit
+ * leaves both or neither; in two files, the next keeper would apply the manifest from the one and cut off what it names from the other.
  */
-import { closeSync, fdatasync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { type Location, locationOf } from '../format/manifest.ts';
 import { encodeRecordHead, RECORD_KIND, type RecordHead, recordHead, recordLength } from '../format/record.ts';
@@ -36,6 +39,7 @@ export class OutputVolume {
   readonly #grant: VolumeGrant;
   readonly #fd: number;
   #end: number;
+  #flushed: number;
   #oldest = Number.MAX_SAFE_INTEGER;
   /** In the file, and not yet in the index. */
   #newDictionaries: { readonly id: number; readonly location: Location }[] = [];
@@ -48,6 +52,7 @@ export class OutputVolume {
     this.#grant = grant;
     this.#fd = fd;
     this.#end = grant.end;
+    this.#flushed = grant.end;
     for (const { id, location } of keeper.index.dictionaries(grant.id)) this.#dictionaries.set(id, location);
     const codedTo = keeper.index.volume(grant.id)?.codedTo;
     this.#codedTo = grant.isNew || codedTo === grant.end ? grant.end : undefined;
@@ -78,12 +83,12 @@ export class OutputVolume {
     return this.#grant.id;
   }
 
-  get isFull(): boolean {
-    return this.#end >= this.#keeper.volumeBytesMax;
+  hasRoom(bytes: number): boolean {
+    return this.#end + bytes <= this.#keeper.volumeBytesMax;
   }
 
-  /** The record at the end of the file, not flushed. `isExamined`: nobody needs to look at it for coding again. */
-  append(head: RecordHead, payload: Buffer, isExamined: boolean): Location {
+  /** The record at the end of the file, not flushed. */
+  append(head: RecordHead, payload: Buffer): Location {
     const offset = this.#end;
     const bytes = encodeRecordHead(head, this.#grant.uuid, offset);
     const length = recordLength(bytes.length, payload.length);
@@ -93,7 +98,7 @@ export class OutputVolume {
     for (let done = 0; done < length; ) done += writeSync(this.#fd, record, done, length - done, offset + done);
     this.#end += length;
     this.#oldest = Math.min(this.#oldest, head.timestamp);
-    if (isExamined && this.#codedTo === offset) this.#codedTo = this.#end;
+    if (isExamined(head) && this.#codedTo === offset) this.#codedTo = this.#end;
     return locationOf(head, { volume: this.id, offset, headLength: bytes.length });
   }
 
@@ -111,7 +116,7 @@ export class OutputVolume {
       timestamp: this.#keeper.clock.now() * 1024,
       key: Buffer.from(dictionary.id.toString(16).padStart(8, '0')),
     });
-    const location = this.append(head, dictionary.stored, true);
+    const location = this.append(head, dictionary.stored);
     this.#dictionaries.set(dictionary.id, location);
     this.#newDictionaries.push({ id: dictionary.id, location });
     return true;
@@ -124,11 +129,15 @@ export class OutputVolume {
   }
 
   async flush(): Promise<void> {
+    const end = this.#end;
     await fdatasyncAsync(this.#fd);
+    this.#flushed = end;
   }
 
-  /** What was appended and flushed belongs to the store. Inside a transaction; when it fails, the volume must be closed. */
+  /** What was appended belongs to the store. Inside a transaction, which waits for the disk unless all was flushed before. */
   commit({ index, keepDictionary }: RelocationTools): void {
+    if (this.#flushed < this.#end) fdatasyncSync(this.#fd);
+    this.#flushed = this.#end;
     const state = index.volume(this.id);
     if (state === undefined) throw new Error(`volume ${this.id} is written to, and the index does not know it`);
     const codedTo = this.#codedTo === undefined ? {} : { codedTo: this.#codedTo };
@@ -149,4 +158,9 @@ export class OutputVolume {
       this.#keeper.sealVolume(this.id, end, false);
     }
   }
+}
+
+/** Nobody needs to look at it for coding: only objects have a class that may not be known. */
+function isExamined({ kind, class: known }: RecordHead): boolean {
+  return known !== 0 || (kind !== RECORD_KIND.object && kind !== RECORD_KIND.manifest);
 }

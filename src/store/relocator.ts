@@ -18,10 +18,16 @@ export interface MovedOwner {
   readonly key: Buffer;
 }
 
+/** The volume that copies go to (`OutputVolume`). */
+export interface MoveOutput {
+  append(head: RecordHead, payload: Buffer): Location;
+  commit(tools: RelocationTools): void;
+}
+
 export interface RelocationTools {
   readonly index: IndexDatabase;
   readonly readManifest: (location: Location) => Manifest;
-  /** Writes a record to the keeper's volume and applies it. */
+  /** Writes a record to the volume of the copies and applies it. */
   readonly write: (head: RecordHead, payload: Buffer, manifest: Manifest) => void;
   /** Of records that the index keeps without pointing to them. */
   readonly addLive: (volume: number, bytes: number) => void;

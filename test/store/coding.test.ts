@@ -305,6 +305,28 @@ describe('the coding pass', () => {
     );
   });
 
+  it('closes its volume when the next step may not fit, and never in the middle of a step', () =>
+    withCoding(async (scene) => {
+      const { store, keeper } = scene;
+      const volumeBytesMax = 2 * MiB;
+      Object.defineProperty(keeper, 'volumeBytesMax', { value: volumeBytesMax });
+      const grants: number[] = [];
+      const openVolume = keeper.openVolume.bind(keeper);
+      keeper.openVolume = (session) => {
+        const grant = openVolume(session);
+        grants.push(grant.end);
+        return grant;
+      };
+      const bytes = (i: number): Buffer => Buffer.concat([lines(250 * KiB, i + 1), noise(20 * KiB, i)]);
+      for (let i = 0; i < 100; i++) await store.objects.put(BUCKET, key(`s${i}`), bytesSource(bytes(i)), {});
+      grants.length = 0;
+      await code(scene);
+      assert.equal(keeper.coding?.stats.coded, 100, 'all in one pass');
+      assert(grants.length > 1);
+      const [first = 0, second = 0] = grants;
+      assert(second - first <= volumeBytesMax, `${second - first} bytes in a volume of at most ${volumeBytesMax}`);
+    }));
+
   it('ends at once when the keeper stops, and goes on where it was', () => {
     let started = (): void => {};
     const isStarted = new Promise<void>((resolve) => {
@@ -350,9 +372,9 @@ describe('the coding pass', () => {
       const relocate = keeper.relocate.bind(keeper);
       for (let i = 0; i < 6; i++) await store.objects.put(BUCKET, key(`s${i}`), bytesSource(slice(i)), {});
       // Copies are in the file and flushed, and the transaction has not begun.
-      keeper.relocate = (work) => {
+      keeper.relocate = (...move) => {
         copies.push(snapshot(root));
-        relocate(work);
+        relocate(...move);
       };
       await code(opened);
       assert(copies.length > 0);
