@@ -20,7 +20,6 @@ import { scanAccounts } from './account-scan.ts';
 import { Applier, type ManifestReader, type RecordPlace } from './applier.ts';
 import { CodingPass } from './coding-pass.ts';
 import {
-  type DecisionOutcome,
   HEAD_OUTCOME,
   type HeadOutcome,
   type IndexCommitter,
@@ -46,6 +45,7 @@ import { type StoreStats, storeStatsOf } from './store-stats.ts';
 import { syncFolder, volumePath, volumesFolder } from './volume-file.ts';
 import { VolumeGrants } from './volume-grants.ts';
 import { VolumeReader } from './volume-reader.ts';
+import { allRefused } from './write-refusal.ts';
 
 export interface KeeperOptions {
   readonly root: string;
@@ -307,14 +307,7 @@ export class Keeper implements KeeperHost {
       { session: waiting.session, error: String(error) },
       'a transaction of the index failed; nothing of it was stored',
     );
-    const { submission } = waiting;
-    waiting.resolve({
-      heads: (submission.group?.heads ?? []).map(() => (full ? HEAD_OUTCOME.storageFull : HEAD_OUTCOME.failed)),
-      decisions: submission.decisions.map(
-        (): DecisionOutcome => ({ ok: false, code: full ? 'StorageFull' : 'StoreFailure', message: failure.message }),
-      ),
-      clock: this.#newest,
-    });
+    waiting.resolve(allRefused(waiting.submission, { full, message: failure.message, clock: this.#newest }));
   }
 
   #apply(session: string, submission: Submission): SubmissionReply {
