@@ -301,6 +301,8 @@ export const LIMITS = {
   putBatchBytesMax: 32 * MiB,
   /** The same for all calls of one worker. */
   putBatchesBytesMax: 128 * MiB,
+  /** Memory of messages that is kept for the next ones; more of it only while it is used again and again. */
+  messageSpareBytesMax: 16 * MiB,
   /** Results of one write to the wire: a few tens of KiB. */
   putResultsMax: 256,
 

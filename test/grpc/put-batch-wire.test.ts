@@ -89,6 +89,38 @@ test('objects that a grpc-js client sends in frames are acknowledged, stored, an
   folder.remove();
 });
 
+test('the memory of frames is used again only when nobody needs what was in it', async () => {
+  const folder = temporaryFolder();
+  const wire = await openWire(folder.path);
+  const bodies: Buffer[] = [];
+  const one = (bytes: Buffer): Buffer[] => {
+    const slot = bodies.push(bytes) - 1;
+    const header = { bucket: BUCKET, key: `k${slot}`, size: bytes.length };
+    const pieces = Math.max(1, Math.ceil(bytes.length / (900 * KiB)));
+    return Array.from({ length: pieces }, (_, i) => {
+      const payload = bytes.subarray(i * 900 * KiB, (i + 1) * 900 * KiB);
+      const entry = { slot, length: payload.length, crc32: crc32(payload), header: i === 0 ? header : undefined };
+      return PutFrame.encode({ entries: [entry], payload });
+    });
+  };
+  const call = putBatch(wire.client);
+  const settled: PutResult[] = [];
+  call.on('data', (message: Buffer) => settled.push(PutResult.decode(message)));
+  for (let wave = 0; wave < 6; wave++) {
+    const sizes = [700 * KiB, 6 * MiB, 650 * KiB, 300 * KiB, 3 * MiB];
+    for (const size of sizes) for (const frame of one(noise(size, bodies.length + 1))) call.write(frame);
+    while (settled.length < bodies.length) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  call.end();
+  assert.deepEqual(settled.filter(({ error }) => error !== undefined), []);
+  for (const [slot, bytes] of bodies.entries()) {
+    const read = await wire.plane.storage.objects.get(BUCKET, parseObjectKey(`k${slot}`), {});
+    sameBytes(await bytesOf(read), bytes);
+  }
+  await wire.end();
+  folder.remove();
+});
+
 test('wherever a connection breaks, what was acknowledged is stored, and nothing is there in part', async () => {
   const folder = temporaryFolder();
   for (let round = 0; round < 5; round++) {

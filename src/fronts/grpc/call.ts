@@ -78,8 +78,7 @@ export class GrpcCall implements ServerCall {
     this.headers = headers;
     this.remoteAddress = peer.remoteAddress;
     const isGzip = headers['grpc-encoding'] === 'gzip';
-    const isStream = method?.kind === 'client-stream' || method?.kind === 'bidi-stream';
-    this.#reader = new RequestReader(stream, method?.messageBytesMax ?? 0, isGzip, isStream, front.memory);
+    this.#reader = new RequestReader(stream, method, isGzip, front.memory);
     this.#writer = new ResponseWriter(stream, method?.compresses === true && takesGzip(headers));
     const timeoutMs = timeoutOf(headers);
     this.deadlineMs = this.startedMs + timeoutMs;

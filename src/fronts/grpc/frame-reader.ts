@@ -26,6 +26,7 @@ export interface Frame {
 
 export class FrameReader {
   readonly #messageBytesMax: number;
+  readonly #allocate: (bytes: number) => Buffer;
   readonly #pieces: Buffer[] = [];
   /** Where the first piece goes on. */
   #start = 0;
@@ -36,9 +37,13 @@ export class FrameReader {
   #gathering: Buffer | undefined;
   #gathered = 0;
 
-  /** @param messageBytesMax of one message as it was sent */
-  constructor(messageBytesMax: number) {
+  /**
+   * @param messageBytesMax of one message as it was sent
+   * @param allocate memory for a message that came in pieces
+   */
+  constructor(messageBytesMax: number, allocate: (bytes: number) => Buffer = Buffer.allocUnsafeSlow) {
     this.#messageBytesMax = messageBytesMax;
+    this.#allocate = allocate;
   }
 
   /** Bytes that came and were not taken. Not 0 at the end of a request: it was cut. */
@@ -100,7 +105,7 @@ export class FrameReader {
       this.#drop(length);
       return message;
     }
-    const message = Buffer.allocUnsafeSlow(length);
+    const message = this.#allocate(length);
     let at = first.copy(message, 0, this.#start);
     for (let i = 1; at < length; i++) at += (this.#pieces[i] as Buffer).copy(message, at);
     this.#drop(length);

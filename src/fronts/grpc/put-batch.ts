@@ -23,6 +23,7 @@ import { callerOf, type DataPlane, type OpenBucket, openBucket, requireAction } 
 import { BodyCheck, moreThanAnnounced, requireCrc, requireSize } from './body-check.ts';
 import { limitCalls } from './call-limit.ts';
 import { ChunkQueue } from './chunk-queue.ts';
+import { MessageMemory } from './message-memory.ts';
 import { objectInfoOf } from './object-info.ts';
 import { PacedMessages } from './paced-messages.ts';
 import { decodePutFrame, followEntries } from './put-frame.ts';
@@ -34,11 +35,13 @@ import { statusOf } from './status.ts';
 
 export function putBatchMethod(plane: DataPlane): GrpcMethod {
   const gate = new ByteGate(LIMITS.putBatchesBytesMax);
+  const messageMemory = new MessageMemory();
   const method: GrpcMethod = {
     path: '/penstock.v1.Batches/PutBatch',
     kind: 'bidi-stream',
     messageBytesMax: LIMITS.putMessageBytesMax,
-    handle: (call) => new PutBatch(plane, call, gate).run(),
+    messageMemory,
+    handle: (call) => new PutBatch(plane, call, new PutWindow(gate, messageMemory)).run(),
   };
   return limitCalls([method], LIMITS.putCallsMax)[0] as GrpcMethod;
 }
@@ -66,12 +69,12 @@ class PutBatch {
   /** The bucket of the last entry: nearly always that of the next one. Looked up anew in each frame. */
   #bucket: OpenBucket | undefined;
 
-  constructor(plane: DataPlane, call: ServerCall, gate: ByteGate) {
+  constructor(plane: DataPlane, call: ServerCall, window: PutWindow) {
     this.#plane = plane;
     this.#call = call;
     this.#caller = callerOf(plane, call);
     this.#messages = new PacedMessages(call);
-    this.#window = new PutWindow(gate);
+    this.#window = window;
     this.#results = new PutResults(call, (slot) => {
       this.#slots.delete(slot);
       this.#window.leave();
@@ -103,7 +106,7 @@ class PutBatch {
   async #takeFrame(message: Buffer): Promise<void> {
     const frame = decodePutFrame(message);
     followEntries(frame.entries, this.#open, this.#slots);
-    const lease = await this.#admit(message.length);
+    const lease = await this.#admit(message);
     this.#bucket = undefined;
     let at = 0;
     let begun = 0;
@@ -120,10 +123,10 @@ class PutBatch {
     lease.release();
   }
 
-  async #admit(bytes: number): Promise<FrameLease> {
-    if (this.#open === undefined) return this.#window.admit(bytes);
+  async #admit(frame: Buffer): Promise<FrameLease> {
+    if (this.#open === undefined) return this.#window.admit(frame);
     await this.#open.body?.queue.drained();
-    return this.#window.admitAtOnce(bytes);
+    return this.#window.admitAtOnce(frame);
   }
 
   #begin(entry: PutEntry, header: PutHeader, bytes: Buffer, lease: FrameLease): void {
@@ -199,6 +202,7 @@ class PutBatch {
     } catch (error) {
       queue.fail(asGatewayError(error));
     }
+    lease.isKept = true; // the store gathers slices into extents
     lease.retain();
     queue.push(bytes, lease);
     if (open.missing === 0) queue.end();

@@ -7,13 +7,16 @@
  */
 import type { ByteGate } from '../../base/byte-gate.ts';
 import { LIMITS } from '../../base/limits.ts';
+import type { MessageMemory } from './message-memory.ts';
 
 /** A frame in memory, until all who use it have let go. */
 export class FrameLease {
   #users = 1;
-  readonly #end: () => void;
+  /** Somebody keeps bytes of it for longer than they use the lease. */
+  isKept = false;
+  readonly #end: (isKept: boolean) => void;
 
-  constructor(end: () => void) {
+  constructor(end: (isKept: boolean) => void) {
     this.#end = end;
   }
 
@@ -23,19 +26,22 @@ export class FrameLease {
 
   release(): void {
     this.#users--;
-    if (this.#users === 0) this.#end();
+    if (this.#users === 0) this.#end(this.isKept);
   }
 }
 
 export class PutWindow {
   /** Shared by all calls of the process. */
   readonly #gate: ByteGate;
+  readonly #memory: MessageMemory;
   #heldBytes = 0;
   #objects = 0;
   #wake: (() => void) | undefined;
 
-  constructor(gate: ByteGate) {
+  /** @param memory gets frames back that nobody uses any more */
+  constructor(gate: ByteGate, memory: MessageMemory) {
     this.#gate = gate;
+    this.#memory = memory;
   }
 
   get heldBytes(): number {
@@ -43,22 +49,24 @@ export class PutWindow {
   }
 
   /** Waits until the frame fits. The lease has one user: whoever takes the frame apart. */
-  async admit(bytes: number): Promise<FrameLease> {
+  async admit(frame: Buffer): Promise<FrameLease> {
+    const bytes = frame.length;
     while (this.#heldBytes > 0 && this.#heldBytes + bytes > LIMITS.putBatchBytesMax) await this.#changed();
     const granted = this.#gate.acquire(bytes);
     if (granted !== undefined) await granted;
-    return this.#hold(bytes, () => this.#gate.release(bytes));
+    return this.#hold(frame, () => this.#gate.release(bytes));
   }
 
   /** For a frame that the store waits for. */
-  admitAtOnce(bytes: number): FrameLease {
-    return this.#hold(bytes, () => {});
+  admitAtOnce(frame: Buffer): FrameLease {
+    return this.#hold(frame, () => {});
   }
 
-  #hold(bytes: number, end: () => void): FrameLease {
-    this.#heldBytes += bytes;
-    return new FrameLease(() => {
-      this.#heldBytes -= bytes;
+  #hold(frame: Buffer, end: () => void): FrameLease {
+    this.#heldBytes += frame.length;
+    return new FrameLease((isKept) => {
+      this.#heldBytes -= frame.length;
+      if (!isKept) this.#memory.giveBack(frame);
       end();
       this.#notify();
     });

@@ -14,6 +14,7 @@ import { GatewayError } from '../../base/errors.ts';
 import { decompress } from './compression.ts';
 import { type Frame, FrameReader } from './frame-reader.ts';
 import type { RequestMemory } from './request-memory.ts';
+import type { GrpcMethod } from './server-call.ts';
 import { malformed, tooLarge } from './status.ts';
 
 export class RequestReader {
@@ -21,6 +22,7 @@ export class RequestReader {
   readonly #frames: FrameReader;
   readonly #messageBytesMax: number;
   readonly #isGzip: boolean;
+  /** More than one message is expected. */
   readonly #isStream: boolean;
   readonly #memory: RequestMemory;
   /** What `#memory` knows of. */
@@ -34,18 +36,12 @@ export class RequestReader {
   bytes = 0;
   messages = 0;
 
-  /** @param isStream more than one message is expected */
-  constructor(
-    stream: ServerHttp2Stream,
-    messageBytesMax: number,
-    isGzip: boolean,
-    isStream: boolean,
-    memory: RequestMemory,
-  ) {
+  constructor(stream: ServerHttp2Stream, method: GrpcMethod | undefined, isGzip: boolean, memory: RequestMemory) {
     this.#stream = stream;
-    this.#isStream = isStream;
-    this.#frames = new FrameReader(messageBytesMax);
-    this.#messageBytesMax = messageBytesMax;
+    this.#isStream = method?.kind === 'client-stream' || method?.kind === 'bidi-stream';
+    this.#messageBytesMax = method?.messageBytesMax ?? 0;
+    const allocate = method?.messageMemory;
+    this.#frames = new FrameReader(this.#messageBytesMax, allocate && ((bytes) => allocate.take(bytes)));
     this.#isGzip = isGzip;
     this.#memory = memory;
   }

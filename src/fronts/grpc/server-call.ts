@@ -7,6 +7,7 @@
  * anything else, with INTERNAL, and the error is logged.
  */
 import type { IncomingHttpHeaders } from 'node:http2';
+import type { MessageMemory } from './message-memory.ts';
 
 export interface ServerCall {
   /** `/penstock.v1.Batches/GetBatch` */
@@ -64,6 +65,8 @@ export interface GrpcMethod {
   readonly kind: CallKind;
   /** Bytes of one request message after decompression. */
   readonly messageBytesMax: number;
+  /** Messages are put together here, and the handler gives them back. Absent: they are the garbage collector's. */
+  readonly messageMemory?: MessageMemory;
   /** Responses are compressed for clients that take it. Not for image bytes, which do not shrink. */
   readonly compresses?: boolean;
   readonly handle: (call: ServerCall) => Promise<void>;

@@ -1,18 +1,15 @@
 // HOT PATH (bench: every frame of a batch)
 /**
- * Memory that frames are laid out in, bounded over all batches of a worker, and used again. A new megabyte costs its page faults
- * with every frame: a slab that is used again takes half to a third of the CPU of a fresh one.
+ * Memory that frames are laid out in, bounded over all batches of a worker, and used again.
  *
  * The hardest decision: room is taken when a frame begins, memory when something is first put into it. A frame whose payloads are all lent
- * needs none; and what came back is kept until nobody has needed it for a while, since fifty streams need more than two do.
+ * needs none.
  */
 
 import type { FillRoom } from '../../base/batch-read.ts';
 import { ByteGate } from '../../base/byte-gate.ts';
 import { LIMITS } from '../../base/limits.ts';
-
-/** How long memory that nobody needs is kept. */
-const TRIM_MS = 5000;
+import { SpareMemory } from './spare-memory.ts';
 
 export class Slab implements FillRoom {
   readonly length: number;
@@ -33,18 +30,11 @@ export class Slab implements FillRoom {
 
 export class SlabPool {
   readonly #gate: ByteGate;
-  /** Kept even when nobody needs them. */
-  readonly #idleBytes: number;
-  /** By length. */
-  readonly #free = new Map<number, Buffer[]>();
-  #freeBytes = 0;
-  /** The least that was free since the last trim: so much nobody needed. */
-  #leastFree = 0;
-  #trimming: NodeJS.Timeout | undefined;
+  readonly #spare: SpareMemory;
 
   constructor(bytesMax: number = LIMITS.batchSlabBytesMax, idleBytes: number = LIMITS.batchSlabFreeBytesMax) {
     this.#gate = new ByteGate(bytesMax);
-    this.#idleBytes = idleBytes;
+    this.#spare = new SpareMemory(idleBytes);
   }
 
   /** Bytes that batches have in use. */
@@ -61,12 +51,7 @@ export class SlabPool {
   /** Nobody writes to it or sends it any more. */
   giveBack({ length, made }: Slab): void {
     this.#gate.release(length);
-    if (made === undefined) return;
-    this.#freeBytes += length;
-    const free = this.#free.get(length);
-    if (free === undefined) this.#free.set(length, [made]);
-    else free.push(made);
-    this.#trimming ??= setTimeout(() => this.#trim(), TRIM_MS).unref();
+    if (made !== undefined) this.#spare.give(made);
   }
 
   /** It may still be on its way into a broken connection: the garbage collector knows when it is free. */
@@ -74,24 +59,5 @@ export class SlabPool {
     this.#gate.release(length);
   }
 
-  readonly #make = (bytes: number): Buffer => {
-    const memory = this.#free.get(bytes)?.pop();
-    if (memory === undefined) return Buffer.allocUnsafeSlow(bytes);
-    this.#freeBytes -= bytes;
-    this.#leastFree = Math.min(this.#leastFree, this.#freeBytes);
-    return memory;
-  };
-
-  #trim(): void {
-    let surplus = Math.min(this.#leastFree, this.#freeBytes - this.#idleBytes);
-    for (const [length, free] of this.#free) {
-      for (; free.length > 0 && surplus >= length; surplus -= length) {
-        free.pop();
-        this.#freeBytes -= length;
-      }
-      if (free.length === 0) this.#free.delete(length);
-    }
-    this.#leastFree = this.#freeBytes;
-    this.#trimming = this.#freeBytes > this.#idleBytes ? setTimeout(() => this.#trim(), TRIM_MS).unref() : undefined;
-  }
+  readonly #make = (bytes: number): Buffer => this.#spare.take(bytes);
 }
