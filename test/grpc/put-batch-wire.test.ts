@@ -112,7 +112,10 @@ test('the memory of frames is used again only when nobody needs what was in it',
     while (settled.length < bodies.length) await new Promise((resolve) => setTimeout(resolve, 2));
   }
   call.end();
-  assert.deepEqual(settled.filter(({ error }) => error !== undefined), []);
+  assert.deepEqual(
+    settled.filter(({ error }) => error !== undefined),
+    [],
+  );
   for (const [slot, bytes] of bodies.entries()) {
     const read = await wire.plane.storage.objects.get(BUCKET, parseObjectKey(`k${slot}`), {});
     sameBytes(await bytesOf(read), bytes);
