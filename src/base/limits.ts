@@ -47,6 +47,8 @@ export const LIMITS = {
   /** Bytes of one group: a slow disk then holds at most two of them in memory per worker. */
   groupBytesMax: 32 * MiB,
   groupRecordsMax: 1024,
+  /** A larger group of what is compressed already is written past the page cache. */
+  directGroupBytesMin: 1 * MiB,
   /** Bytes of writes that wait for a group; beyond it a writer waits before its body is read. */
   writeQueueBytesMax: 128 * MiB,
 

@@ -5,6 +5,8 @@ declare namespace WebAssembly {
     readonly [Symbol.toStringTag]: 'WebAssembly.Module';
   }
   class Memory {
+    /** @param descriptor pages of 64 KiB */
+    constructor(descriptor: { readonly initial: number });
     readonly buffer: ArrayBuffer;
   }
   type Imports = Readonly<Record<string, unknown>>;

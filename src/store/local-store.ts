@@ -13,6 +13,7 @@ import { CommitPipe } from './commit-pipe.ts';
 import type { IndexCommitter, StoreLog } from './committer.ts';
 import { DecodingReader, type DecodingStats } from './decoding-reader.ts';
 import { DictionaryCache, type DictionaryPlaces } from './dictionary-cache.ts';
+import { DirectWriter } from './direct-writer.ts';
 import { IndexDatabase } from './index-database.ts';
 import { LocalBuckets } from './local-buckets.ts';
 import { BucketTable, IndexWarmth, type LocalEngine } from './local-engine.ts';
@@ -38,6 +39,8 @@ export interface LocalStoreOptions {
   readonly warmth?: IndexWarmth;
   /** Decodes what is stored coded; it stays the caller's. Absent: a thread of the store's own, which starts when it is needed. */
   readonly coder?: Coder;
+  /** For tests: which groups are written past the page cache, and how. */
+  readonly direct?: DirectWriter;
 }
 
 export interface LocalStoreStats {
@@ -59,7 +62,8 @@ export function openLocalStore(options: LocalStoreOptions): LocalStore {
   const index = IndexDatabase.open(indexFolder(root), 'read');
   const pipe = new CommitPipe(committer);
   const volumeBytesMax = volumeBytesFor(diskSpace(root).totalBytes);
-  const appender = new VolumeAppender({ root, committer, pipe, clock, log, volumeBytesMax });
+  const direct = options.direct ?? new DirectWriter();
+  const appender = new VolumeAppender({ root, committer, pipe, clock, log, volumeBytesMax, direct });
   const volumes = new VolumeReader(root);
   const coder = options.coder ?? new CodecPool({ threads: 1, isBackground: false });
   const dictionaries = new DictionaryCache(volumes, placesIn(index), coder);

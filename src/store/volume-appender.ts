@@ -13,11 +13,13 @@ import type { Clock } from '../base/clock.ts';
 import type { GatewayError } from '../base/errors.ts';
 import { LIMITS } from '../base/limits.ts';
 import { type Location, locationOf } from '../format/manifest.ts';
-import { encodeRecordHead, headLength, type RecordHead, recordLength } from '../format/record.ts';
+import { headLength, type RecordHead, recordLength } from '../format/record.ts';
 import type { CommitPipe } from './commit-pipe.ts';
 import { HEAD_OUTCOME, type HeadOutcome, type IndexCommitter, type StoreLog, type VolumeGrant } from './committer.ts';
+import type { DirectWriter } from './direct-writer.ts';
 import { diskFailure, isDiskFull, unknownOutcome } from './disk-trouble.ts';
 import { createVolumeFile, volumePath } from './volume-file.ts';
+import { FILLER_BYTES_MAX, type PlacedGroup, type PlacedRecord, placeGroup } from './volume-group.ts';
 import { type Pins, VolumeSeals } from './volume-seals.ts';
 import { cutBack, voidRecords, writeAll } from './volume-write.ts';
 import { isLost, refusal } from './write-refusal.ts';
@@ -29,7 +31,6 @@ const closeAsync = promisify(close);
 const REWRITES_MAX = 32;
 /** After this many bytes of extents the keeper hears where the volume ends, so that a restart has little to search. */
 const TELL_BYTES = 64 * 1024 * 1024;
-const PADDING = Buffer.alloc(16);
 
 /** A record to append. Payload buffers must not change until the append settled. */
 export interface NewRecord {
@@ -55,6 +56,8 @@ export interface Appended {
 interface ActiveVolume {
   readonly grant: VolumeGrant;
   readonly fd: number;
+  /** For writes past the page cache, once there was one. */
+  directFd: number | undefined;
   end: number;
   /** Offset behind the last record that the keeper was told of. */
   told: number;
@@ -85,6 +88,7 @@ export class VolumeAppender {
   /** Bytes that were taken and are not on the disk yet. */
   #unwrittenBytes = 0;
   readonly #seals: VolumeSeals;
+  readonly #direct: DirectWriter;
   readonly #inFlight = new Set<Promise<unknown>>();
   readonly #retiring = new Set<Promise<unknown>>();
   readonly stats: GroupStats = { groups: 0, records: 0, bytes: 0, syncMs: 0 };
@@ -96,12 +100,14 @@ export class VolumeAppender {
     clock: Clock;
     log: StoreLog;
     volumeBytesMax: number;
+    direct: DirectWriter;
   }) {
     this.#root = options.root;
     this.#committer = options.committer;
     this.#pipe = options.pipe;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#direct = options.direct;
     this.#seals = new VolumeSeals(options.committer, options.log);
     this.#volumeBytesMax = options.volumeBytesMax;
     this.#groupBytesMax = Math.min(LIMITS.groupBytesMax, Math.floor(options.volumeBytesMax / 2));
@@ -185,38 +191,34 @@ export class VolumeAppender {
   }
 
   async #writeGroup(group: readonly Pending[]): Promise<void> {
-    const volume = await this.#volumeWithRoom(group.reduce((sum, { length }) => sum + length, 0));
-    const placed = this.#place(group, volume);
+    const bytes = group.reduce((sum, { length }) => sum + length, 0);
+    const isDirect = this.#direct.isFor(group, bytes);
+    const volume = await this.#volumeWithRoom(bytes + (isDirect ? 2 * FILLER_BYTES_MAX : 0));
+    const place = { uuid: volume.grant.uuid, end: volume.end, stamp: () => this.#nextTimestamp() };
+    const placed = placeGroup(group, place, isDirect);
     const started = performance.now();
     try {
-      await writeAll(volume.fd, placed.buffers, volume.end);
+      await this.#write(volume, placed, isDirect);
       await fdatasyncAsync(volume.fd);
     } catch (error) {
       throw await this.#takeBack(volume, error);
     }
-    volume.end = placed.end;
     this.stats.groups++;
     this.stats.records += group.length;
-    this.stats.bytes += placed.bytes;
+    this.stats.bytes += placed.end - volume.end;
+    volume.end = placed.end;
     this.stats.syncMs += performance.now() - started;
     this.#commit(group, placed, volume);
   }
 
-  /** Timestamps, offsets and head bytes of a group, and the buffers to write. */
-  #place(group: readonly Pending[], volume: ActiveVolume): Placed {
-    const buffers: Buffer[] = [];
-    const items: PlacedItem[] = [];
-    let offset = volume.end;
-    for (const pending of group) {
-      const timestamp = this.#nextTimestamp();
-      const bytes = encodeRecordHead({ ...pending.head, timestamp }, volume.grant.uuid, offset);
-      buffers.push(bytes, ...pending.payload);
-      const padding = pending.length - bytes.length - pending.head.payloadLength;
-      if (padding > 0) buffers.push(PADDING.subarray(0, padding));
-      items.push({ offset, timestamp, head: bytes });
-      offset += pending.length;
+  /** Not flushed. */
+  async #write(volume: ActiveVolume, { lead, start, buffers }: PlacedGroup, isDirect: boolean): Promise<void> {
+    if (lead !== undefined) await writeAll(volume.fd, [lead], volume.end);
+    if (isDirect) {
+      volume.directFd ??= this.#direct.open(volumePath(this.#root, volume.grant.id));
+      if (volume.directFd !== undefined && (await this.#direct.write(volume.directFd, buffers, start))) return;
     }
-    return { buffers, items, end: offset, bytes: offset - volume.end };
+    await writeAll(volume.fd, buffers, start);
   }
 
   #nextTimestamp(): number {
@@ -225,10 +227,10 @@ export class VolumeAppender {
   }
 
   /** Tells the index, without holding up the next group. */
-  #commit(group: readonly Pending[], placed: Placed, volume: ActiveVolume): void {
+  #commit(group: readonly Pending[], placed: PlacedGroup, volume: ActiveVolume): void {
     const committed: CommittedItem[] = [];
     group.forEach((pending, i) => {
-      const item = placed.items[i] as PlacedItem;
+      const item = placed.items[i] as PlacedRecord;
       if (pending.commit) committed.push({ pending, item });
       else pending.resolve(appendedAt(pending, item, volume));
     });
@@ -278,7 +280,7 @@ export class VolumeAppender {
     return isVoid;
   }
 
-  #settle(pending: Pending, item: PlacedItem, volume: ActiveVolume, outcome: HeadOutcome, isVoid: boolean): void {
+  #settle(pending: Pending, item: PlacedRecord, volume: ActiveVolume, outcome: HeadOutcome, isVoid: boolean): void {
     if (outcome === HEAD_OUTCOME.applied) {
       pending.resolve(appendedAt(pending, item, volume));
       return;
@@ -306,7 +308,7 @@ export class VolumeAppender {
     this.#lastTimestamp = Math.max(this.#lastTimestamp, grant.clock);
     try {
       const fd = grant.isNew ? this.#create(grant) : openSync(volumePath(this.#root, grant.id), 'r+');
-      this.#active = { grant, fd, end: grant.end, told: grant.end, isUnwanted: false };
+      this.#active = { grant, fd, directFd: undefined, end: grant.end, told: grant.end, isUnwanted: false };
       return this.#active;
     } catch (error) {
       await this.#seals.seal(grant.id, grant.end, true);
@@ -356,29 +358,17 @@ export class VolumeAppender {
     // What was written is committed before the seal: the pipe keeps its order. Refused records are voided through the descriptor.
     await Promise.allSettled([...this.#inFlight]);
     await closeAsync(active.fd).catch(() => {});
+    if (active.directFd !== undefined) await closeAsync(active.directFd).catch(() => {});
     await this.#seals.sealWhenFree(active.grant.id, active.end, damaged);
   }
 }
 
-interface PlacedItem {
-  readonly offset: number;
-  readonly timestamp: number;
-  readonly head: Buffer;
-}
-
 interface CommittedItem {
   readonly pending: Pending;
-  readonly item: PlacedItem;
+  readonly item: PlacedRecord;
 }
 
-interface Placed {
-  readonly buffers: Buffer[];
-  readonly items: readonly PlacedItem[];
-  readonly end: number;
-  readonly bytes: number;
-}
-
-function appendedAt(pending: Pending, item: PlacedItem, volume: ActiveVolume): Appended {
+function appendedAt(pending: Pending, item: PlacedRecord, volume: ActiveVolume): Appended {
   return {
     timestamp: item.timestamp,
     location: locationOf(pending.head, {
