@@ -14,18 +14,20 @@ export interface RandomSource {
 }
 
 /** A call of the generator costs 5 to 10 µs, whatever it gives: an id for every write is cut from what many share. */
-const reserve = Buffer.alloc(4096);
-let used = reserve.length;
+class SharedRandom implements RandomSource {
+  readonly #reserve = Buffer.alloc(4096);
+  #used = this.#reserve.length;
 
-export const systemRandom: RandomSource = {
-  fill(buffer) {
-    if (buffer.length > reserve.length / 16) return randomFillSync(buffer);
-    if (used + buffer.length > reserve.length) {
-      randomFillSync(reserve);
-      used = 0;
+  fill(buffer: Buffer): Buffer {
+    if (buffer.length > this.#reserve.length / 16) return randomFillSync(buffer);
+    if (this.#used + buffer.length > this.#reserve.length) {
+      randomFillSync(this.#reserve);
+      this.#used = 0;
     }
-    reserve.copy(buffer, 0, used, used + buffer.length);
-    used += buffer.length;
+    this.#reserve.copy(buffer, 0, this.#used, this.#used + buffer.length);
+    this.#used += buffer.length;
     return buffer;
-  },
-};
+  }
+}
+
+export const systemRandom: RandomSource = new SharedRandom();
