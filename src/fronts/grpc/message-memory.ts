@@ -1,7 +1,7 @@
 // HOT PATH (bench: ingest)
 /**
  * Where the messages of a method are put together, for one whose receiver says when it is done with them. Whoever does not say so costs
- * nothing but the gain: the garbage collector takes what did not come back.
+ * nothing but the gain: the garbage collector takes what did not come back. A message holds at most twice its bytes.
  */
 import { LIMITS } from '../../base/limits.ts';
 import { SpareMemory } from './spare-memory.ts';
